@@ -1,0 +1,63 @@
+# make run     build and serve on the embedded database
+# make test    every test
+# The rest: see the comments above each target.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+BIN := bin/tidemark
+TOOL := go tool -modfile=internal/tools/go.mod
+
+.PHONY: build run test race lint generate check-generated fuzz vuln test-faults bench clean compiler
+
+build: compiler
+	go build -trimpath -o $(BIN) ./cmd/tidemark
+
+# The embedded database comes as a C++ library; linking it takes a C++ compiler.
+compiler:
+	@command -v go >/dev/null || { echo "Go is missing: https://go.dev/dl"; exit 1; }
+	@command -v "$$(go env CXX)" >/dev/null || { echo "A C++ compiler is missing. Debian, Ubuntu: apt-get install g++. Fedora: dnf install gcc-c++. macOS: xcode-select --install"; exit 1; }
+
+run: build
+	$(BIN) serve
+
+test: compiler
+	go test ./...
+
+race:
+	go test -race -short ./...
+
+lint:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	$(TOOL) staticcheck ./...
+
+# What is generated: the OpenAPI document.
+generate:
+	go generate ./...
+
+check-generated: generate
+	git diff --exit-code -- '*.json' '*.md'
+
+# A short pass of every fuzz target.
+FUZZTIME ?= 10s
+fuzz:
+	@for pkg in $$(go list ./...); do \
+	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "fuzz $$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+# Reports vulnerabilities in what the program calls; needs the vulnerability database.
+vuln:
+	$(TOOL) govulncheck ./...
+
+# kill -9, full disks, dead databases, at full length.
+test-faults: build
+	go test -count=1 -timeout 60m ./internal/faults -faults=long -v
+
+# Figures beside the machine's raw limits; run it on a quiet machine.
+bench: build
+	go run ./cmd/tidemark-bench -tidemark $(BIN)
+
+clean:
+	rm -rf bin

@@ -1,0 +1,135 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "tidemark-bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options is the command line.
+type options struct {
+	binary    string
+	databases []string
+	json      string
+	dir       string
+	limit     time.Duration
+	plan      plan
+}
+
+// plan is how much is measured.
+type plan struct {
+	Events  int           `json:"events"`           // rows at which the grown database is measured
+	Sample  int           `json:"events_a_sample"`  // events of one throughput measurement
+	Singles time.Duration `json:"singles_for"`      // how long single events are sent as fast as they go
+	Latency time.Duration `json:"latency_for"`      // how long single events are sent by the clock
+	Locks   int           `json:"locks"`            // how often the store is locked, each time for lockedFor
+	Settle  time.Duration `json:"idle_after"`       // how long after the start idle memory is read
+	Syncs   int           `json:"disk_syncs"`       // appends of the disk's own measurement
+	Batches []int         `json:"raw_batch_events"` // events a transaction of the raw limit
+}
+
+// newPlan bounds every part, so that the default run ends within about a quarter of an hour.
+func newPlan(events int, short bool) plan {
+	p := plan{
+		Events: events, Sample: min(events/5, 1_000_000),
+		Singles: 15 * time.Second, Latency: 30 * time.Second, Locks: 3, Settle: 10 * time.Second,
+		Syncs: 3000, Batches: []int{5000, 20_000},
+	}
+	if short {
+		p.Singles, p.Latency, p.Locks, p.Settle, p.Syncs = 3*time.Second, 5*time.Second, 1, 2*time.Second, 500
+	}
+	return p
+}
+
+func parse(args []string, stderr io.Writer) (options, error) {
+	var o options
+	f := flag.NewFlagSet("tidemark-bench", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&o.binary, "tidemark", "bin/tidemark", "the service's `binary`")
+	databases := f.String("db", "duckdb,postgres", "`databases` to measure")
+	events := f.Int("events", 5_000_000, "`rows` at which the grown database is measured")
+	f.StringVar(&o.json, "json", "", "`file` to write the figures to as JSON")
+	f.StringVar(&o.dir, "dir", "/var/tmp", "`directory` on the disk to measure; everything made in it is removed")
+	f.DurationVar(&o.limit, "timeout", time.Hour, "give up after this `time`")
+	short := f.Bool("short", false, "shorter measurements, to see that all works")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	o.databases = strings.Split(*databases, ",")
+	for _, name := range o.databases {
+		if !slices.Contains([]string{duckDB, postgreSQL}, name) {
+			return o, fmt.Errorf("-db wants %s or %s, with a comma between them", duckDB, postgreSQL)
+		}
+	}
+	if *events < 50_000 {
+		return o, errors.New("-events wants at least 50000: fewer measure nothing")
+	}
+	o.plan = newPlan(*events, *short)
+	var err error
+	o.binary, err = filepath.Abs(o.binary)
+	return o, err
+}
+
+// The databases.
+const (
+	duckDB     = "duckdb"
+	postgreSQL = "postgres"
+)
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) == 1 && args[0] == bareArgument {
+		return serveBare(os.Stdin, stdout)
+	}
+	o, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(o.binary); err != nil {
+		return fmt.Errorf("no service to measure; run make build first: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.limit)
+	defer cancel()
+	dir, err := os.MkdirTemp(o.dir, "tidemark-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	// PostgreSQL runs as another user, who must be able to pass.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
+	b := &bench{binary: o.binary, dir: dir, plan: o.plan, progress: stderr}
+	report, err := b.run(ctx, o.databases)
+	if err != nil {
+		// Not a miss but no measurement: what was measured before is still worth reading.
+		report.Failure = err.Error()
+	}
+	report.judge()
+	return errors.Join(err, report.print(stdout), report.save(o.json))
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/tidemark-obs/tidemark/internal/app"
+)
+
+// cli is the command line. Pointers tell what was said from what was not, so that the
+// configuration file comes between the defaults and the environment.
+type cli struct {
+	Serve   serveCmd   `cmd:"" help:"Run the service."`
+	Check   checkCmd   `cmd:"" help:"Validate files; exit 1 and name the line on error."`
+	Migrate migrateCmd `cmd:"" help:"Bring the database to the current schema."`
+	Keys    keysCmd    `cmd:"" help:"Create, list and revoke access keys."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// common are the options of every command that touches the service's data.
+type common struct {
+	ConfigFile      *string `name:"config.file" env:"TIDEMARK_CONFIG_FILE" placeholder:"FILE" help:"YAML configuration file."`
+	DataDir         *string `name:"data.dir" env:"TIDEMARK_DATA_DIR" placeholder:"DIR" help:"Directory of the embedded database and journal (default ./data)."`
+	DatabaseURL     *string `name:"database.url" env:"TIDEMARK_DATABASE_URL" placeholder:"URL" help:"postgres://user@host/name; empty means the embedded DuckDB."`
+	DatabaseURLFile *string `name:"database.url-file" env:"TIDEMARK_DATABASE_URL_FILE" placeholder:"FILE" help:"File that holds the database URL."`
+	LogLevel        *string `name:"log.level" env:"TIDEMARK_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error (default info)."`
+	LogFormat       *string `name:"log.format" env:"TIDEMARK_LOG_FORMAT" placeholder:"FORMAT" help:"text or json (default text on a terminal, else json)."`
+}
+
+// config joins defaults, file, environment and flags, in this order.
+func (o *common) config() (app.Config, error) {
+	c := app.Default()
+	if o.ConfigFile != nil && *o.ConfigFile != "" {
+		if err := c.ReadFile(*o.ConfigFile); err != nil {
+			return c, err
+		}
+	}
+	lay(&c.Data.Dir, o.DataDir)
+	lay(&c.Database.URL, o.DatabaseURL)
+	lay(&c.Database.URLFile, o.DatabaseURLFile)
+	lay(&c.Log.Level, o.LogLevel)
+	lay(&c.Log.Format, o.LogFormat)
+	return c, nil
+}
+
+func lay[T any](to *T, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// streams are where commands print.
+type streams struct {
+	out, err io.Writer
+}
+
+const description = `Tidemark takes in events and request timings, keeps every event it said yes to, and turns them into statistics.
+
+With nothing configured it listens on 127.0.0.1:8080 and keeps everything under ./data. Begin with: tidemark serve`
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var c cli
+	exit := -1
+	parser, err := kong.New(&c,
+		kong.Name("tidemark"), kong.Description(description), kong.UsageOnError(),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exit = code }),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(streams{stdout, stderr}),
+	)
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	k, err := parser.Parse(args)
+	if exit == 0 { // --help was answered
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w\nRun tidemark --help, or tidemark <command> --help", err)
+	}
+	return k.Run()
+}
+
+type serveCmd struct {
+	common          `embed:""`
+	ListenAddress   *string        `name:"web.listen-address" env:"TIDEMARK_WEB_LISTEN_ADDRESS" placeholder:"ADDR" help:"Where to listen (default 127.0.0.1:8080)."`
+	ShutdownTimeout *time.Duration `name:"web.shutdown-timeout" env:"TIDEMARK_WEB_SHUTDOWN_TIMEOUT" placeholder:"DURATION" help:"How long draining may take at SIGTERM (default 30s)."`
+	JournalURL      *string        `name:"journal.url" env:"TIDEMARK_JOURNAL_URL" placeholder:"URL" help:"nats://host:4222 of a JetStream cluster; empty means the embedded journal."`
+	JournalURLFile  *string        `name:"journal.url-file" env:"TIDEMARK_JOURNAL_URL_FILE" placeholder:"FILE" help:"File that holds the journal URL."`
+}
+
+func (s *serveCmd) config() (app.Config, error) {
+	c, err := s.common.config()
+	lay(&c.Web.ListenAddress, s.ListenAddress)
+	lay(&c.Web.ShutdownTimeout, (*app.Duration)(s.ShutdownTimeout))
+	lay(&c.Journal.URL, s.JournalURL)
+	lay(&c.Journal.URLFile, s.JournalURLFile)
+	if err != nil {
+		return c, err
+	}
+	return c, c.Check()
+}
+
+type checkCmd struct {
+	Config checkConfigCmd `cmd:"" help:"Validate a configuration file."`
+}
+
+type checkConfigCmd struct {
+	File string `arg:"" help:"The YAML file."`
+}
+
+func (cmd *checkConfigCmd) Run(s streams) error {
+	c := app.Default()
+	if err := c.ReadFile(cmd.File); err != nil {
+		return err
+	}
+	if err := c.Check(); err != nil {
+		return fmt.Errorf("%s: %w", cmd.File, err)
+	}
+	_, err := fmt.Fprintf(s.out, "%s: valid\n", cmd.File)
+	return err
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run(s streams) error {
+	_, err := fmt.Fprintln(s.out, "tidemark", app.Version())
+	return err
+}

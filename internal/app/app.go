@@ -1,0 +1,202 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tidemark-obs/tidemark/internal/access"
+	"github.com/tidemark-obs/tidemark/internal/httpapi"
+	"github.com/tidemark-obs/tidemark/internal/ingest"
+	"github.com/tidemark-obs/tidemark/internal/journal"
+	"github.com/tidemark-obs/tidemark/internal/perf"
+	"github.com/tidemark-obs/tidemark/internal/settings"
+	"github.com/tidemark-obs/tidemark/internal/store"
+)
+
+// Options are what the caller lends.
+type Options struct {
+	Log    io.Writer              // where log lines go
+	Config func() (Config, error) // reads the configuration again, for Reload; nil = nothing to reload
+}
+
+// App is the service.
+type App struct {
+	cfg      Config
+	opt      Options
+	level    *slog.LevelVar
+	logger   *slog.Logger
+	registry *prometheus.Registry
+	metrics  *appMetrics
+
+	store    *store.Store
+	journal  *journal.Journal
+	settings *settings.Manager
+	access   *access.Access
+	ops      *perf.Operations
+	system   *perf.System
+	pipeline *ingest.Pipeline
+	api      *httpapi.Server
+	live     *live
+
+	stops  []stopper // what has been started, in order
+	loops  sync.WaitGroup
+	failed chan error
+	addr   net.Addr
+}
+
+type stopper struct {
+	what string
+	stop func(context.Context) error
+}
+
+// New checks the configuration and makes the service; nothing is touched before Start.
+func New(cfg Config, opt Options) (*App, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	level := new(slog.LevelVar)
+	l, err := parseLevel(cfg.Log.Level)
+	if err != nil {
+		return nil, err
+	}
+	level.Set(l)
+	registry := prometheus.NewRegistry()
+	return &App{
+		cfg: cfg, opt: opt, level: level, registry: registry,
+		logger:  newLogger(opt.Log, cfg.Log.Format, level),
+		metrics: newAppMetrics(registry),
+		failed:  make(chan error, 1),
+	}, nil
+}
+
+// Start opens everything in order and listens. What was started before a failure is stopped.
+func (a *App) Start(ctx context.Context) error {
+	began := time.Now()
+	steps := []func(context.Context) error{
+		a.lock, a.openStore, a.openJournal, a.makeRooms, a.bootstrap, a.runLoops, a.openDoors, a.listen,
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
+		}
+	}
+	a.logger.Info("tidemark is ready", "version", Version(), "took", time.Since(began).Round(time.Millisecond).String())
+	a.greet()
+	return nil
+}
+
+// Addr is where the service listens, after Start.
+func (a *App) Addr() net.Addr { return a.addr }
+
+// Failed delivers the error that makes the service unable to go on.
+func (a *App) Failed() <-chan error { return a.failed }
+
+// Stop takes no more requests, stores what was accepted as far as ctx allows, closes everything
+// in reverse order and joins every error. It may be called once.
+func (a *App) Stop(ctx context.Context) error {
+	var all []error
+	for i := len(a.stops) - 1; i >= 0; i-- {
+		if err := a.stops[i].stop(ctx); err != nil {
+			all = append(all, fmt.Errorf("stopping the %s: %w", a.stops[i].what, err))
+		}
+	}
+	a.stops = nil
+	if len(all) == 0 {
+		a.logger.Info("stopped")
+	}
+	return errors.Join(all...)
+}
+
+func (a *App) started(what string, stop func(context.Context) error) {
+	a.stops = append(a.stops, stopper{what, stop})
+}
+
+func (a *App) lock(context.Context) error {
+	release, err := lockDir(a.cfg.Data.Dir)
+	if err != nil {
+		return err
+	}
+	a.started("data directory's lock", func(context.Context) error { return release() })
+	return nil
+}
+
+func (a *App) openStore(ctx context.Context) error {
+	s, err := openStore(ctx, a.cfg, a.logger)
+	if err != nil {
+		return err
+	}
+	a.store = s
+	a.started("store", func(context.Context) error { return s.Close() })
+	return nil
+}
+
+func openStore(ctx context.Context, cfg Config, logger *slog.Logger) (*store.Store, error) {
+	return store.Open(ctx, store.Config{
+		URL: cfg.Database.URL, Dir: cfg.Data.Dir, MemoryLimit: cfg.Database.MemoryLimit, Threads: cfg.Database.Threads,
+		QueryTimeout: time.Duration(cfg.Database.QueryTimeout), Logger: logger.With("component", "store"), Now: time.Now,
+	})
+}
+
+func (a *App) openJournal(ctx context.Context) error {
+	writer, err := uuid.NewV7() // sorts by the time of its start, which the ledger relies on
+	if err != nil {
+		return fmt.Errorf("naming this process: %w", err)
+	}
+	j, err := journal.Open(ctx, journal.Config{
+		URL: a.cfg.Journal.URL, Dir: filepath.Join(a.cfg.Data.Dir, "journal"),
+		MaxBytes: a.cfg.Journal.MaxBytes, MaxAge: time.Duration(a.cfg.Journal.MaxAge), MinFree: a.cfg.Journal.MinFree,
+		Writer: writer.String(), Logger: a.logger.With("component", "journal"), Now: time.Now,
+		ObserveFsync: func(d time.Duration) { a.metrics.fsync.Observe(d.Seconds()) },
+	})
+	if err != nil {
+		return err
+	}
+	a.journal = j
+	a.started("journal", j.Close)
+	return nil
+}
+
+// makeRooms makes what needs no dependency to be up.
+func (a *App) makeRooms(ctx context.Context) error {
+	var err error
+	a.settings = settings.NewManager(a.cfg.settings(), a.store, a.logger.With("component", "settings"))
+	if a.access, err = newAccess(a.cfg, a.store, a.logger); err != nil {
+		return err
+	}
+	if a.ops, err = perf.NewOperations(perf.Config{Now: time.Now, Logger: a.logger.With("component", "perf")}); err != nil {
+		return err
+	}
+	a.system, err = perf.NewSystem(ctx, perf.NewMachine(a.cfg.Data.Dir), time.Now, a.logger.With("component", "system"))
+	if err != nil {
+		return err
+	}
+	a.pipeline = ingest.New(ingest.Config{
+		Log: a.journal, Sink: a.store, Settings: a.settings.Current,
+		Logger: a.logger.With("component", "ingest"), Now: time.Now, Bounds: ingest.DefaultBounds(),
+	})
+	a.registry.MustRegister(a.pipeline.Collectors()...)
+	a.live = newLive(a.cfg, a.settings)
+	return nil
+}
+
+// runLoops starts what works in the background: the pipeline, and the loops that refresh.
+func (a *App) runLoops(context.Context) error {
+	a.pipeline.Start()
+	a.started("pipeline", func(ctx context.Context) error { a.pipeline.Stop(ctx); return nil })
+	ctx, cancel := context.WithCancel(context.Background())
+	for _, run := range []func(context.Context){a.settings.Run, a.access.Run, a.system.Run} {
+		a.loops.Go(func() { run(ctx) })
+	}
+	a.started("loops", func(context.Context) error { cancel(); a.loops.Wait(); return nil })
+	return nil
+}

@@ -1,0 +1,49 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/httpapi"
+)
+
+// openDoors makes the API over everything else.
+func (a *App) openDoors(context.Context) error {
+	limits := httpapi.DefaultLimits()
+	limits.RequestBytes = int(a.cfg.Limits.RequestBytes)
+	api, err := httpapi.New(httpapi.Deps{
+		Intake: a.pipeline, Backlog: a.pipeline, Accounts: a.pipeline,
+		Events: a.store, Settings: a.settings, Access: a.access, Keys: a.access,
+		Operations: a.ops, System: a.system, Decoder: a.live,
+		Ready: []httpapi.ReadyCheck{
+			{Name: "journal", Check: func(context.Context) error { return a.journal.State().Err }},
+			{Name: "database", Check: a.store.Ping},
+			{Name: "access", Check: a.checkAccess},
+		},
+		Reload: a.Reload, Metrics: a.metricsHandler(), Services: a.services(), SelfRates: a.live.selfRates,
+		Logger: a.logger.With("component", "http"), Now: time.Now, Limits: limits, Version: Version(),
+	})
+	if err != nil {
+		return err
+	}
+	a.api = api
+	a.started("api", api.Close)
+	return nil
+}
+
+func (a *App) checkAccess(context.Context) error {
+	if !a.access.Known() {
+		return errs.New(errs.Unavailable, "the access keys have not been read from the database yet")
+	}
+	return nil
+}
+
+// services names what is at work.
+func (a *App) services() []string {
+	log := "journal:embedded"
+	if a.cfg.Journal.URL != "" {
+		log = "journal:jetstream"
+	}
+	return []string{"store:" + a.store.Dialect(), log, "metrics:prometheus"}
+}

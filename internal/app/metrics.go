@@ -1,0 +1,41 @@
+package app
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// appMetrics are the measurements that belong to no single room.
+type appMetrics struct {
+	fsync    prometheus.Histogram
+	reloadOK prometheus.Gauge
+}
+
+func newAppMetrics(r *prometheus.Registry) *appMetrics {
+	m := &appMetrics{
+		fsync: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "tidemark_journal_fsync_duration_seconds",
+			Help:    "Time in seconds until one group of events is safely in the journal.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
+		}),
+		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tidemark_config_last_reload_successful",
+			Help: "1 when the configuration in force is the newest one, 0 when the last reload failed.",
+		}),
+	}
+	m.reloadOK.Set(1)
+	info := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tidemark_build_info", Help: "Always 1; the version is a label.",
+		ConstLabels: prometheus.Labels{"version": Version()},
+	}, func() float64 { return 1 })
+	r.MustRegister(m.fsync, m.reloadOK, info,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (a *App) metricsHandler() http.Handler {
+	return promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+}

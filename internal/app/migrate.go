@@ -1,0 +1,46 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// Migrate brings the database to the current schema, or with dryRun only tells what that takes.
+func Migrate(ctx context.Context, cfg Config, dryRun bool, out, log io.Writer) (err error) {
+	release, err := lockEmbedded(cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	s, err := openStore(ctx, cfg, newLogger(log, cfg.Log.Format, slog.LevelWarn))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	names, err := s.Migrate(ctx, dryRun)
+	if err != nil {
+		return err
+	}
+	verb := "applied"
+	if dryRun {
+		verb = "to apply:"
+	}
+	for _, n := range names {
+		fmt.Fprintln(out, verb, n)
+	}
+	if len(names) == 0 {
+		fmt.Fprintln(out, "the schema is current")
+	}
+	return nil
+}
+
+// lockEmbedded takes the data directory when the database is in it.
+func lockEmbedded(cfg Config) (release func() error, err error) {
+	if cfg.Database.URL != "" {
+		return func() error { return nil }, nil
+	}
+	return lockDir(cfg.Data.Dir)
+}

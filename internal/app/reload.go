@@ -1,0 +1,55 @@
+package app
+
+import (
+	"context"
+	"reflect"
+)
+
+// Reload reads the configuration again. Everything that can fail comes before anything is
+// touched; on failure the old one stays in force. What needs a restart is named in the log.
+func (a *App) Reload(context.Context) error {
+	if a.opt.Config == nil {
+		return nil
+	}
+	cfg, err := a.opt.Config()
+	if err == nil {
+		err = cfg.Check()
+	}
+	if err != nil {
+		a.metrics.reloadOK.Set(0)
+		a.logger.Error("reloading the configuration failed; the old one stays", "cause", err)
+		return err
+	}
+	level, err := parseLevel(cfg.Log.Level)
+	if err != nil {
+		return err
+	}
+	a.level.Set(level)
+	a.live.apply(cfg)
+	a.metrics.reloadOK.Set(1)
+	if names := a.cfg.needRestart(cfg); len(names) > 0 {
+		a.logger.Warn("these changes wait for a restart", "sections", names)
+	}
+	a.logger.Info("configuration reloaded")
+	return nil
+}
+
+// needRestart names the sections that differ and that a running service cannot change.
+func (c Config) needRestart(next Config) []string {
+	var names []string
+	for name, pair := range map[string][2]any{
+		"web":                  {c.Web, next.Web},
+		"data":                 {c.Data, next.Data},
+		"database":             {c.Database, next.Database},
+		"journal":              {c.Journal, next.Journal},
+		"rate_limits":          {c.RateLimits, next.RateLimits},
+		"tracking":             {c.Tracking, next.Tracking},
+		"log.format":           {c.Log.Format, next.Log.Format},
+		"limits.request_bytes": {c.Limits.RequestBytes, next.Limits.RequestBytes},
+	} {
+		if !reflect.DeepEqual(pair[0], pair[1]) {
+			names = append(names, name)
+		}
+	}
+	return names
+}

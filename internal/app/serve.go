@@ -1,0 +1,118 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/access"
+)
+
+// slow clients are cut off by these; bodies have a deadline of their own at the doors.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	headerBytes   = 64 << 10
+)
+
+// listen opens the address, and a socket in the data directory for the command line of whoever
+// may read that directory.
+func (a *App) listen(ctx context.Context) error {
+	if err := a.refuseOpenDoor(); err != nil {
+		return err
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Web.ListenAddress)
+	if err != nil {
+		return fmt.Errorf("listening: %w; choose another address with --web.listen-address", err)
+	}
+	a.addr = l.Addr()
+	a.serve(l, a.api.Handler(), "web server")
+	return a.listenAdmin(ctx)
+}
+
+func (a *App) serve(l net.Listener, h http.Handler, what string) {
+	s := &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
+		WriteTimeout: time.Duration(a.cfg.Database.QueryTimeout) + 30*time.Second,
+		ErrorLog:     newHTTPLog(a.logger),
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			a.fail(fmt.Errorf("%s: %w", what, err))
+		}
+	}()
+	a.started(what, func(ctx context.Context) error {
+		err := s.Shutdown(ctx)
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+		<-ended
+		return err
+	})
+}
+
+// adminSocket is where the command line reaches a running service.
+func adminSocket(dir string) string { return filepath.Join(dir, "admin.sock") }
+
+func (a *App) listenAdmin(ctx context.Context) error {
+	path := adminSocket(a.cfg.Data.Dir)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("removing the last run's socket: %w", err)
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if err != nil { // a path too long for a socket must not keep the service from running
+		a.logger.Warn("no admin socket: tidemark keys works only while the service is stopped, or over HTTP", "cause", err)
+		return nil
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	admin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.api.Handler().ServeHTTP(w, r.WithContext(access.WithLocalAdmin(r.Context())))
+	})
+	a.serve(l, admin, "admin socket")
+	return nil
+}
+
+// refuseOpenDoor keeps a service without keys on loopback.
+func (a *App) refuseOpenDoor() error {
+	host, _, err := net.SplitHostPort(a.cfg.Web.ListenAddress)
+	if err != nil {
+		return err
+	}
+	if a.access.Any() || !a.access.Known() || isLoopback(host) {
+		return nil
+	}
+	return fmt.Errorf("no access keys are configured, so everybody who reaches %s could read and change everything. "+
+		"Create a key first: tidemark keys create my-app --scope admin --data.dir %s (with the same --database.url), "+
+		"or listen on 127.0.0.1", a.cfg.Web.ListenAddress, a.cfg.Data.Dir)
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// fail reports an error that the service cannot survive; the first one counts.
+func (a *App) fail(err error) {
+	select {
+	case a.failed <- err:
+	default:
+	}
+}
+
+func (a *App) greet() {
+	url := "http://" + a.addr.String()
+	a.logger.Info("try it", "curl", fmt.Sprintf(`curl -s %s/api/analytics/track -H 'Content-Type: application/json' -d '{"event":"hello","properties":{"who":"me"}}'`, url))
+	a.logger.Info("see it", "curl", "curl -s "+url+"/api/analytics/events/recent", "metrics", url+"/metrics", "api", url+"/api/openapi.json")
+}

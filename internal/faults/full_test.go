@@ -1,0 +1,159 @@
+//go:build linux
+
+package faults
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/pgtest"
+)
+
+// TestJournalDiskFull fills the journal's disk under load. Events are refused with 503 while it is
+// full, none of those is stored, and the service recovers by itself when there is room again.
+// With a reserve the journal refuses before the disk is full; without, every write meets ENOSPC.
+func TestJournalDiskFull(t *testing.T) {
+	needRoot(t)
+	for _, c := range []struct{ name, minFree string }{{"no space left", "1"}, {"reserve", "33554432"}} {
+		t.Run(c.name, func(t *testing.T) {
+			onEach(t, func(t *testing.T, url string) {
+				data := filepath.Join(t.TempDir(), "data")
+				d := tmpfs(t, filepath.Join(data, "journal"), "96m")
+				s, b := newService(t, url, dataDir(data), configured("journal:\n  min_free_bytes: "+c.minFree+"\n")), newBook()
+				s.start()
+				l := startLoad(t, b, steady, s)
+				for range pick(1, 10) {
+					b.awaitYes(t, 2000)
+					d.fill()
+					b.awaitNo(t, 500)
+					s.awaitUnready(30*time.Second, "journal")
+					d.free()
+					s.awaitReady(60 * time.Second)
+				}
+				b.awaitYes(t, 2000)
+				l.stop()
+				refusedForJournal(t, s, verify(t, b, nil, s)[0], b)
+			})
+		})
+	}
+}
+
+// TestJournalFillsUp lets the journal reach its bound because the database is away.
+func TestJournalFillsUp(t *testing.T) {
+	story(t)
+	pg := pgtest.Start(t)
+	s, b := newService(t, pg.Database(t), configured("journal:\n  max_bytes: 8388608\n")), newBook()
+	s.start()
+	l := startLoad(t, b, pressure{workers: 8, perSecond: 20_000, batch: 100}, s)
+	b.awaitYes(t, 1000)
+	for range pick(1, 10) {
+		if err := pg.Stop(pgtest.Fast); err != nil {
+			t.Fatal(err)
+		}
+		b.awaitNo(t, 1000)
+		s.awaitUnready(30*time.Second, "journal")
+		if err := pg.Start(); err != nil {
+			t.Fatal(err)
+		}
+		s.awaitReady(60 * time.Second)
+		b.awaitYes(t, 5000)
+	}
+	l.stop()
+	refusedForJournal(t, s, verify(t, b, nil, s)[0], b)
+}
+
+// refusedForJournal checks the exact sums of a story without a crash: all that was refused was
+// refused because of the journal.
+func refusedForJournal(t *testing.T, s *service, a account, b *book) {
+	t.Helper()
+	total := b.totals()
+	if total.cut == 0 && (a.Accepted != uint64(total.yes) || a.Rejected != uint64(total.no)) {
+		t.Errorf("the ledger says %d accepted, %d rejected; the client saw %d and %d", a.Accepted, a.Rejected, total.yes, total.no)
+	}
+	full := metric(t, s, `tidemark_events_rejected_total{reason="journal_full"}`)
+	broken := metric(t, s, `tidemark_events_rejected_total{reason="journal_unavailable"}`)
+	if full+broken != float64(a.Rejected) {
+		t.Errorf("rejected because of the journal: %v full, %v unavailable; %d in all", full, broken, a.Rejected)
+	}
+	t.Logf("refused: %v journal_full, %v journal_unavailable", full, broken)
+}
+
+// metric reads one series from /metrics.
+func metric(t *testing.T, s *service, series string) float64 {
+	t.Helper()
+	_, body, err := s.get("/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(body)) {
+		if rest, ok := strings.CutPrefix(line, series+" "); ok {
+			var v float64
+			if _, err := fmt.Sscan(rest, &v); err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+	}
+	t.Fatalf("no series %s", series)
+	return 0
+}
+
+// TestDatabaseDiskFull fills the database's disk: events are accepted all the same and drain when
+// there is room again.
+func TestDatabaseDiskFull(t *testing.T) {
+	story(t)
+	needRoot(t)
+	t.Run("duckdb", func(t *testing.T) {
+		data := filepath.Join(t.TempDir(), "data")
+		d := tmpfs(t, data, "96m")
+		tmpfs(t, filepath.Join(data, "journal"), "1g")
+		s := newService(t, "", dataDir(data))
+		databaseDiskFull(t, s, d, func() error { return nil })
+	})
+	t.Run("postgres", func(t *testing.T) {
+		d := tmpfs(t, filepath.Join(openDir(t), "postgres"), "256m")
+		pg := pgtest.Start(t, pgtest.DataDir(d.dir),
+			pgtest.Setting("max_wal_size", "64MB"), pgtest.Setting("min_wal_size", "32MB"))
+		url := pg.Database(t)
+		db := session(t, url)
+		s := newService(t, url)
+		// A full disk may take the server down; its operator starts it again.
+		databaseDiskFull(t, s, d, func() error {
+			if db.PingContext(t.Context()) == nil {
+				return nil
+			}
+			return errors.Join(errors.New("PostgreSQL does not answer"), pg.Start())
+		})
+	})
+}
+
+func databaseDiskFull(t *testing.T, s *service, d *disk, revive func() error) {
+	t.Helper()
+	b := newBook()
+	s.start()
+	l := startLoad(t, b, steady, s)
+	for range pick(1, 5) {
+		b.awaitYes(t, 2000)
+		d.fill()
+		eventually(t, 90*time.Second, "events wait for the database", func() error {
+			var a account
+			if err := s.ask("/api/analytics/ledger", &a); err != nil {
+				return err
+			}
+			if a.Pending < 20_000 {
+				return fmt.Errorf("%d pending", a.Pending)
+			}
+			return nil
+		})
+		b.awaitYes(t, 1000)
+		d.free()
+		eventually(t, 60*time.Second, "the database is up", revive)
+		s.awaitReady(60 * time.Second)
+	}
+	l.stop()
+	verify(t, b, nil, s)
+}

@@ -1,0 +1,144 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/event"
+)
+
+func TestReadsRefuseBadParameters(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct{ path, location string }{
+		{"/events?limit=0", "limit"},
+		{"/events?limit=1001", "limit"},
+		{"/events?limit=ten", "limit"},
+		{"/events?limit=99999999999999999999", "limit"},
+		{"/events?event_type=none", "event_type"},
+		{"/events?severity=HIGH", "severity"},
+		{"/events?processed=maybe", "processed"},
+		{"/events?start_date=2026-13-01", "start_date"},
+		{"/events?end_date=1", "end_date"},
+		{"/events?start_date=2026-01-02&end_date=2026-01-01", "end_date"},
+		{"/events?start_date=2026-01-01&end_date=2026-01-01", "end_date"},
+		{"/events?user_id=%00", "user_id"},
+		{"/events?user_id=%ff", "user_id"},
+		{"/events?event_name=%C3%28", "event_name"},
+		{"/events?session_id=a%00b", "session_id"},
+		{"/events?tags=%ff", "tags"},
+		{"/events?tags=" + strings.Repeat("a,", 21), "tags"},
+		{"/events?cursor=!", "cursor"},
+		{"/events?cursor=AAAA", "cursor"},
+		{"/events?cursor=" + strings.Repeat("A", 2000), "cursor"},
+		{"/events/stats?start_date=x", "start_date"},
+		{"/events/stats?start_date=2999-01-01", "start_date"},
+		{"/events/stats?end_date=2026-01-01T00:00", "end_date"},
+		{"/events/recent?limit=0", "limit"},
+		{"/events/recent?limit=101", "limit"},
+		{"/events/recent?limit=1.5", "limit"},
+		{"/events/%ff", "event_id"},
+		{"/events/a%00", "event_id"},
+		{"/events/" + strings.Repeat("x", 101), "event_id"},
+		{"/receipts/%ff", "event_id"},
+		{"/receipts/" + strings.Repeat("x", 101), "event_id"},
+	} {
+		p := w.get(t, "/api/analytics"+c.path).problem(422)
+		if len(p.Errors) == 0 || p.Errors[0].Location != c.location {
+			t.Errorf("%s: errors %+v, want one at %s", c.path, p.Errors, c.location)
+		}
+	}
+}
+
+func TestChangesRefuseBadBodies(t *testing.T) {
+	w := newWorld(t)
+	ids := `"` + strings.Repeat(`a","`, 1000) + `b"`
+	for _, c := range []struct{ method, path, body, location string }{
+		{"PATCH", "/events/e", `{}`, ""},
+		{"PATCH", "/events/e", `{"processed":null}`, ""},
+		{"PATCH", "/events/e", `{"event_name":"x"}`, "/event_name"},
+		{"PATCH", "/events/e", `{"processed":"yes"}`, "/processed"},
+		{"PATCH", "/events/e", `{"processed":true,"processed":false}`, "/processed"},
+		{"PATCH", "/events/e", `{"severity":"huge"}`, "/severity"},
+		{"PATCH", "/events/e", `{"tags":"x"}`, "/tags"},
+		{"PATCH", "/events/e", `{"tags":[""]}`, "/tags/0"},
+		{"PATCH", "/events/e", `{"tags":["a","` + strings.Repeat("é", 51) + `"]}`, "/tags/1"},
+		{"PATCH", "/events/e", `{"tags":[` + strings.Repeat(`"a",`, 20) + `"a"]}`, "/tags"},
+		{"PATCH", "/events/e", `{"metadata":[]}`, "/metadata"},
+		{"PATCH", "/events/e", `{"metadata":{"a":{"b":"` + strings.Repeat("y", 1001) + `"}}}`, "/metadata/a/b"},
+		{"PATCH", "/events/%ff", `{"processed":true}`, "event_id"},
+		{"POST", "/events/processed", `{}`, "/event_ids"},
+		{"POST", "/events/processed", `{"event_ids":[]}`, "/event_ids"},
+		{"POST", "/events/processed", `{"event_ids":["a",""]}`, "/event_ids/1"},
+		{"POST", "/events/processed", `{"event_ids":["a\u0000"]}`, "/event_ids/0"},
+		{"POST", "/events/processed", `{"event_ids":[7]}`, "/event_ids/0"},
+		{"POST", "/events/processed", `{"event_ids":[` + ids + `]}`, "/event_ids"},
+		{"POST", "/keys", `{"name":"a","scopes":["ingest"],"key":"x"}`, "/key"},
+	} {
+		p := w.do(t, c.method, "/api/analytics"+c.path, c.body).problem(422)
+		if len(p.Errors) == 0 || p.Errors[0].Location != c.location {
+			t.Errorf("%s %s %.60s: errors %+v, want one at %q", c.method, c.path, c.body, p.Errors, c.location)
+		}
+	}
+	for _, body := range []string{``, `{`, `{"processed":tru}`, `"`, "\xff", `{"tags":["\ud800"]}`} {
+		w.do(t, http.MethodPatch, "/api/analytics/events/e", body, "Content-Type", "application/json").problem(422)
+		w.do(t, http.MethodPost, "/api/analytics/events/processed", body, "Content-Type", "application/json").problem(422)
+		w.do(t, http.MethodPost, "/api/analytics/keys", body, "Content-Type", "application/json").problem(422)
+	}
+}
+
+func TestConfigRefusesWith400(t *testing.T) {
+	w := newWorld(t)
+	before := w.get(t, "/api/analytics/stats").want(200).json()["config"]
+	for body, location := range map[string]string{
+		`{"bufer_size":1}`:                            "/bufer_size",
+		`{"buffer_size":0}`:                           "/buffer_size",
+		`{"enabled":"yes"}`:                           "/enabled",
+		`{"sample_rates":{"custom":0}}`:               "/sample_rates/custom",
+		`{"sample_rates":{"none":1}}`:                 "/sample_rates/none",
+		`{"debug_mode":true,"thresholds":{"slow":1}}`: "/thresholds/slow",
+	} {
+		p := w.post(t, "/api/analytics/config", body).problem(400)
+		if len(p.Errors) != 1 || p.Errors[0].Location != location {
+			t.Errorf("%s: errors %+v", body, p.Errors)
+		}
+	}
+	for _, body := range []string{``, `[]`, `{`, `nonsense`} {
+		w.do(t, http.MethodPost, "/api/analytics/config", body, "Content-Type", "application/json").problem(400)
+	}
+	w.post(t, "/api/analytics/config", `{"a":"`+strings.Repeat("x", 2<<20)+`"}`).problem(413)
+	after := w.get(t, "/api/analytics/stats").want(200).json()["config"]
+	if a, b := after.(map[string]any), before.(map[string]any); a["debug_mode"] != b["debug_mode"] || a["buffer_size"] != b["buffer_size"] {
+		t.Errorf("settings changed from %v to %v", before, after)
+	}
+}
+
+func TestCursorKeepsItsPlace(t *testing.T) {
+	for _, e := range []event.Event{
+		{ID: "a", Timestamp: time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)},
+		{ID: strings.Repeat("é", 100), Timestamp: time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)},
+		{ID: "\u2028\"/", Timestamp: time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC)},
+	} {
+		var p params
+		page := p.cursor("cursor", cursorAfter(&e), 7)
+		if err := p.err(); err != nil || page.EventID != e.ID || !page.Timestamp.Equal(e.Timestamp) || page.Limit != 7 {
+			t.Errorf("%q at %v came back as %+v, %v", e.ID, e.Timestamp, page, err)
+		}
+	}
+}
+
+func FuzzCursor(f *testing.F) {
+	f.Add(cursorAfter(&event.Event{ID: "a", Timestamp: time.Unix(1, 0)}))
+	f.Add("AQ")
+	f.Fuzz(func(t *testing.T, text string) {
+		var p params
+		page := p.cursor("cursor", text, 1)
+		if p.err() != nil || text == "" {
+			return
+		}
+		if again := cursorAfter(&event.Event{ID: page.EventID, Timestamp: page.Timestamp}); again != text {
+			t.Errorf("%q reads like %q", text, again)
+		}
+	})
+}

@@ -1,0 +1,162 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/ingest"
+	"github.com/tidemark-obs/tidemark/internal/store"
+)
+
+// memory stands for the pipeline and the store where a test needs them to fail, to wait or to
+// cost nothing. It stores at once.
+type memory struct {
+	mu       sync.Mutex
+	events   map[string]event.Event
+	rejected []error // what Reject was told
+	selfs    []event.Event
+	ledger   ingest.Ledger
+	now      func() time.Time
+
+	submitErr error  // of Submit
+	waitErr   error  // of WaitStored and Flush
+	storeErr  error  // of everything that reads the store
+	sampleOut string // event name that sampling leaves out
+	dead      bool   // events become dead letters
+	submitted chan struct{}
+}
+
+func newMemory() *memory {
+	return &memory{events: map[string]event.Event{}, now: time.Now, submitted: make(chan struct{}, 1000)}
+}
+
+func (m *memory) Submit(_ context.Context, proto event.Protocol, items []ingest.Item) (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.submitErr != nil {
+		return 0, m.submitErr
+	}
+	defer func() {
+		select {
+		case m.submitted <- struct{}{}:
+		default:
+		}
+	}()
+	now := m.now().UTC().Truncate(time.Microsecond)
+	for i := range items {
+		it := &items[i]
+		m.ledger.Received++
+		if it.Err != nil {
+			m.ledger.Rejected++
+			continue
+		}
+		it.Event.ReceivedAt = now
+		if it.Event.ID == "" {
+			it.Event.ID = fmt.Sprintf("generated-%d", m.ledger.Received)
+		}
+		if it.Event.Name == m.sampleOut && m.sampleOut != "" {
+			it.Sampled = true
+			m.ledger.SampledOut++
+			continue
+		}
+		m.ledger.Accepted++
+		if proto == event.Self {
+			m.selfs = append(m.selfs, it.Event)
+		}
+		if _, ok := m.events[it.Event.ID]; ok {
+			m.ledger.Duplicate++
+		} else if !m.dead {
+			m.events[it.Event.ID] = it.Event
+			m.ledger.Stored++
+		}
+	}
+	return m.ledger.Accepted, nil
+}
+
+func (m *memory) Reject(_ context.Context, _ event.Protocol, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ledger.Received++
+	m.ledger.Rejected++
+	m.rejected = append(m.rejected, err)
+}
+
+func (m *memory) WaitStored(ctx context.Context, _ uint64) error {
+	if m.waitErr != nil {
+		return m.waitErr
+	}
+	return ctx.Err()
+}
+
+func (m *memory) Flush(context.Context) (int64, error) { return 7, m.waitErr }
+
+func (m *memory) Recent(_ context.Context, limit int) ([]event.Event, uint64, error) {
+	events, err := m.List(context.Background(), store.Filter{}, store.Page{Limit: limit})
+	return events, 3, err
+}
+
+func (m *memory) Status() ingest.Status { return ingest.Status{Buffered: 3} }
+
+func (m *memory) Ledger(context.Context) (ingest.Ledger, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ledger, m.storeErr
+}
+
+func (m *memory) Receipt(_ context.Context, id string) (store.Receipt, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.dead {
+		return store.Receipt{EventID: id, Status: store.StatusDeadLettered, Reason: "store_refused"}, nil
+	}
+	if _, ok := m.events[id]; ok {
+		return store.Receipt{EventID: id, Status: store.StatusStored}, nil
+	}
+	return store.Receipt{}, errs.New(errs.NotFound, "no event of this id was ever received")
+}
+
+func (m *memory) Get(_ context.Context, id string) (event.Event, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.storeErr != nil {
+		return event.Event{}, m.storeErr
+	}
+	e, ok := m.events[id]
+	if !ok {
+		return event.Event{}, errs.New(errs.NotFound, "there is no event of this id")
+	}
+	return e, nil
+}
+
+func (m *memory) List(_ context.Context, _ store.Filter, p store.Page) ([]event.Event, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.storeErr != nil {
+		return nil, m.storeErr
+	}
+	var all []event.Event
+	for _, e := range m.events {
+		all = append(all, e)
+	}
+	slices.SortFunc(all, func(a, b event.Event) int { return b.Timestamp.Compare(a.Timestamp) })
+	return all[:min(len(all), p.Limit)], nil
+}
+
+func (m *memory) Update(_ context.Context, id string, _ store.Patch, _ time.Time) (event.Event, error) {
+	return m.Get(context.Background(), id)
+}
+
+func (m *memory) Delete(context.Context, string) error { return m.storeErr }
+
+func (m *memory) MarkProcessed(_ context.Context, ids []string, _ time.Time) (int64, error) {
+	return int64(len(ids)), m.storeErr
+}
+
+func (m *memory) Stats(context.Context, time.Time, time.Time) (store.Stats, error) {
+	return store.Stats{}, m.storeErr
+}

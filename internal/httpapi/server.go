@@ -1,0 +1,94 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/tidemark-obs/tidemark/internal/access"
+)
+
+// base is where the analytics API lives.
+const base = "/api/analytics"
+
+// Server answers the API. It is an http.Handler.
+type Server struct {
+	deps    Deps
+	mux     *http.ServeMux
+	api     huma.API
+	bodies  *bodies
+	intakes intakes
+	self    *recorder
+	spec    []byte
+	probe   singleflight.Group
+}
+
+// New returns a server for everything the API has. Close it.
+func New(d Deps) (*Server, error) {
+	if err := d.check(); err != nil {
+		return nil, err
+	}
+	if d.Limits == (Limits{}) {
+		d.Limits = DefaultLimits()
+	}
+	s := &Server{deps: d, mux: http.NewServeMux(), bodies: newBodies(d.Limits)}
+	s.api = s.newAPI()
+	s.registerDoors()
+	s.registerEventReads()
+	s.registerEventChanges()
+	s.registerService()
+	s.registerPerformance()
+	s.registerHealth()
+	s.registerAccounts()
+	s.registerKeys()
+	s.registerMachine()
+	spec, err := s.document()
+	if err != nil {
+		return nil, err
+	}
+	s.spec = spec
+	s.self = newRecorder(d)
+	return s, nil
+}
+
+// Handler returns the server as what it is.
+func (s *Server) Handler() http.Handler { return s }
+
+// Close hands the recorded requests that wait to the intake, as far as ctx allows, and joins
+// what New started. No request may be under way.
+func (s *Server) Close(ctx context.Context) error { return s.self.close(ctx) }
+
+// RecordingsDropped is how many of the service's own requests were not recorded as events
+// because too many waited.
+func (s *Server) RecordingsDropped() uint64 { return s.self.dropped.Load() }
+
+// registerMachine puts what programs read beside the API: metrics and the OpenAPI document.
+func (s *Server) registerMachine() {
+	s.handle(route{method: http.MethodGet, path: "/metrics", scope: access.Read},
+		func(w http.ResponseWriter, r *http.Request) error {
+			s.deps.Metrics.ServeHTTP(w, r)
+			return nil
+		})
+	s.handle(route{method: http.MethodGet, path: "/api/openapi.json", open: true},
+		func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Content-Type", "application/openapi+json")
+			_, _ = w.Write(s.spec) // a client that left is no error of ours
+			return nil
+		})
+}
+
+func (d *Deps) check() error {
+	for _, missing := range []bool{
+		d.Intake == nil, d.Backlog == nil, d.Accounts == nil, d.Events == nil, d.Settings == nil,
+		d.Access == nil, d.Keys == nil, d.Operations == nil, d.System == nil, d.Decoder == nil,
+		d.Reload == nil, d.Metrics == nil, d.Logger == nil, d.Now == nil,
+	} {
+		if missing {
+			return errors.New("httpapi: a dependency is missing")
+		}
+	}
+	return nil
+}

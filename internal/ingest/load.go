@@ -1,0 +1,71 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/event/eventjson"
+	"github.com/tidemark-obs/tidemark/internal/journal"
+	"github.com/tidemark-obs/tidemark/internal/store"
+)
+
+var newline = []byte{'\n'}
+
+// load is one journal message, decoded.
+type load struct {
+	msg      journal.Message
+	events   []event.Event
+	dead     []store.DeadLetter
+	receipts []store.Receipt
+}
+
+// load reads and decodes messages until reading fails or ctx ends.
+func (w *writer) load(ctx context.Context, after uint64, to chan<- load) error {
+	r, err := w.cfg.Log.Read(ctx, after, false)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for {
+		m, err := r.Next(ctx)
+		if err != nil {
+			return err
+		}
+		select {
+		case to <- w.decode(m):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (w *writer) decode(m journal.Message) load {
+	l := load{msg: m, events: make([]event.Event, 0, m.Counts.Accepted)}
+	for line := range bytes.Lines(m.Lines) {
+		line = bytes.TrimSuffix(line, newline)
+		line = bytes.TrimSuffix(line, []byte("\n"))
+		if id, reason, ok := eventjson.ParseRejection(line); ok {
+			l.receipts = append(l.receipts, store.Receipt{EventID: id, Status: store.StatusRejected, Reason: reason, At: m.Time})
+			continue
+		}
+		var e event.Event
+		if err := eventjson.Parse(line, &e); err != nil {
+			d := deadLetter(&e, event.ReasonUndecodable, err, w.cfg.Now())
+			d.Payload = bytes.Clone(line)
+			l.dead = append(l.dead, d)
+			w.logger.Error("a journal record cannot be read back; it is kept as a dead letter", "seq", m.Seq, "cause", err)
+			continue
+		}
+		l.events = append(l.events, e)
+	}
+	return l
+}
+
+func deadLetter(e *event.Event, reason event.Reason, cause error, now time.Time) store.DeadLetter {
+	return store.DeadLetter{
+		EventID: e.ID, Reason: reason, Detail: cause.Error(),
+		Payload: eventjson.Append(nil, e), At: now,
+	}
+}

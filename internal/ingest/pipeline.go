@@ -1,0 +1,269 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/event/eventjson"
+	"github.com/tidemark-obs/tidemark/internal/journal"
+	"github.com/tidemark-obs/tidemark/internal/settings"
+)
+
+// Config is what a Pipeline is made of. All fields are required.
+type Config struct {
+	Log      Log
+	Sink     Sink
+	Settings func() settings.Settings
+	Logger   *slog.Logger
+	Now      func() time.Time
+	Bounds   Bounds
+}
+
+// Bounds limits the store writer's transactions.
+type Bounds struct {
+	Events int // events in one transaction
+	Bytes  int // bytes of their journal lines
+}
+
+// DefaultBounds suit DuckDB, which wants large transactions, within a small memory.
+func DefaultBounds() Bounds { return Bounds{Events: 20_000, Bytes: 16 << 20} }
+
+// Pipeline is the one way in: doors submit, the store writer stores, the ledger counts.
+type Pipeline struct {
+	cfg    Config
+	owed   owed
+	recent recent
+	tail   *tail
+	writer *writer
+	newest atomic.Uint64 // highest position this process has written
+	stop   context.CancelFunc
+	done   chan struct{}
+}
+
+// New returns a pipeline that does not run yet; Submit works at once, nothing is stored before Start.
+func New(cfg Config) *Pipeline {
+	p := &Pipeline{cfg: cfg, done: make(chan struct{})}
+	p.tail = newTail(cfg.Log, cfg.Logger)
+	p.writer = newWriter(cfg)
+	return p
+}
+
+// Start runs the store writer and the ledger until Stop.
+func (p *Pipeline) Start() {
+	ctx, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	go func() {
+		defer close(p.done)
+		run := []func(context.Context){p.writer.run, p.settleOwed, p.followTail, p.prune}
+		ended := make(chan struct{})
+		for _, f := range run {
+			go func() { f(ctx); ended <- struct{}{} }()
+		}
+		for range run {
+			<-ended
+		}
+	}()
+}
+
+// Stop stores what was accepted, as far as ctx allows, and joins everything. What is left
+// is safe in the journal and is stored after the next start, so that is no error.
+func (p *Pipeline) Stop(ctx context.Context) {
+	if p.stop == nil {
+		return
+	}
+	p.writeOwed(ctx)
+	if err := p.drain(ctx); err != nil {
+		p.cfg.Logger.Warn("stopping with events in the journal; they are stored after the next start",
+			"pending", p.snapshot().Pending, "cause", err)
+	}
+	p.stop()
+	<-p.done
+}
+
+// drain waits for the store, but not for one that is known to make no headway.
+func (p *Pipeline) drain(ctx context.Context) error {
+	if _, _, err := p.writer.progress.state(); err != nil {
+		return err
+	}
+	return p.WaitStored(ctx, p.newest.Load())
+}
+
+// Submit takes in the events of one request. Each item is counted as exactly one of rejected,
+// sampled out and accepted; accepted ones are on disk when it returns. It returns the journal
+// position to wait on for their storage. An error means that nothing was accepted: every
+// readable item is counted as rejected, and trying again is right.
+func (p *Pipeline) Submit(ctx context.Context, proto event.Protocol, items []Item) (uint64, error) {
+	now := p.cfg.Now().UTC().Truncate(time.Microsecond)
+	set := p.cfg.Settings()
+	if !set.Enabled {
+		p.refuse(proto, items, event.ReasonDisabled)
+		return 0, errs.New(errs.Unavailable, "tracking is switched off; POST /api/analytics/config {\"enabled\": true} switches it on")
+	}
+	entry := journal.Entry{Lines: make([]byte, 0, 512*len(items))}
+	entry.Counts.Received[proto] = uint64(len(items))
+	for i := range items {
+		it := &items[i]
+		if it.Err != nil {
+			entry.Counts.Rejected[reasonOf(it.Err)]++
+			entry.Lines = appendRejection(entry.Lines, it)
+			continue
+		}
+		if err := complete(&it.Event, now); err != nil {
+			return 0, err
+		}
+		if rate, ok := set.SampleRates[string(it.Event.Type)]; ok && rate < 1 && !event.Sample(&it.Event, rate) {
+			it.Sampled = true
+			entry.Counts.SampledOut++
+			continue
+		}
+		entry.Counts.Accepted++
+		entry.Lines = eventjson.Append(entry.Lines, &it.Event)
+		entry.Lines = append(entry.Lines, '\n')
+	}
+	seq, err := p.append(ctx, entry)
+	if err != nil {
+		if entry.Counts.Accepted == 0 { // nothing to lose: the answer stands, the counts are owed
+			p.owed.add(&entry.Counts)
+			return 0, nil
+		}
+		p.refuse(proto, items, unwritten(err))
+		return 0, err
+	}
+	p.remember(items, set.ConsoleLogging)
+	return seq, nil
+}
+
+// Reject counts a request whose body could not be read into events as one received, one rejected.
+func (p *Pipeline) Reject(ctx context.Context, proto event.Protocol, err error) {
+	var c event.Counts
+	c.Received[proto] = 1
+	c.Rejected[reasonOf(err)] = 1
+	if _, err := p.append(ctx, journal.Entry{Counts: c}); err != nil {
+		p.owed.add(&c)
+	}
+}
+
+// append writes one entry together with the counts that are owed.
+func (p *Pipeline) append(ctx context.Context, e journal.Entry) (uint64, error) {
+	debt := p.owed.take()
+	e.Counts.Add(&debt)
+	seq, err := p.cfg.Log.Append(ctx, e)
+	if err != nil {
+		p.owed.add(&debt)
+		return 0, err
+	}
+	for {
+		was := p.newest.Load()
+		if seq <= was || p.newest.CompareAndSwap(was, seq) {
+			return seq, nil
+		}
+	}
+}
+
+// refuse counts every item of a request as rejected: those that were bad for their own fault,
+// the others for reason.
+func (p *Pipeline) refuse(proto event.Protocol, items []Item, reason event.Reason) {
+	var c event.Counts
+	c.Received[proto] = uint64(len(items))
+	for i := range items {
+		if items[i].Err != nil {
+			c.Rejected[reasonOf(items[i].Err)]++
+		} else {
+			c.Rejected[reason]++
+		}
+	}
+	p.owed.add(&c)
+}
+
+func (p *Pipeline) remember(items []Item, console bool) {
+	p.recent.add(items)
+	if !console {
+		return
+	}
+	for i := range items {
+		if it := &items[i]; it.Err == nil && !it.Sampled {
+			p.cfg.Logger.Info("event accepted", "event", string(eventjson.Append(nil, &it.Event)))
+		}
+	}
+}
+
+func complete(e *event.Event, now time.Time) error {
+	e.ReceivedAt = now
+	if e.ID == "" {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return errs.Wrap(errs.Internal, "making an event id", err)
+		}
+		e.ID = id.String()
+	}
+	return nil
+}
+
+func appendRejection(lines []byte, it *Item) []byte {
+	if it.Event.ID == "" {
+		return lines
+	}
+	lines = eventjson.AppendRejection(lines, it.Event.ID, reasonOf(it.Err))
+	return append(lines, '\n')
+}
+
+// reasonOf is the ledger's reason for an error born at a door.
+func reasonOf(err error) event.Reason {
+	switch errs.KindOf(err) {
+	case errs.Malformed, errs.UnsupportedMedia:
+		return event.ReasonMalformed
+	case errs.TooLarge:
+		return event.ReasonTooLarge
+	default:
+		return event.ReasonInvalid
+	}
+}
+
+// unwritten is the ledger's reason for an error of the journal.
+func unwritten(err error) event.Reason {
+	switch {
+	case errs.Is(err, errs.Overloaded):
+		return event.ReasonJournalFull
+	case errs.Is(err, errs.TooLarge):
+		return event.ReasonTooLarge
+	default:
+		return event.ReasonJournalUnavailable
+	}
+}
+
+// WaitStored returns once every message up to seq is settled in the database.
+func (p *Pipeline) WaitStored(ctx context.Context, seq uint64) error {
+	return p.writer.progress.wait(ctx, seq)
+}
+
+// Flush stores everything accepted before it and returns how many events that were.
+func (p *Pipeline) Flush(ctx context.Context) (int64, error) {
+	l, err := p.Ledger(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if err := p.WaitStored(ctx, p.end()); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = errs.Wrap(errs.Unavailable, "the database did not store the waiting events in time; they stay in the journal", err)
+		}
+		return 0, err
+	}
+	return int64(l.Pending), nil
+}
+
+// Status tells how the store writer stands, without waiting.
+func (p *Pipeline) Status() Status {
+	return Status{Buffered: p.snapshot().Pending, LastFlush: p.writer.progress.flushed()}
+}
+
+// end is the newest position known to this process, whoever wrote it, and whenever.
+func (p *Pipeline) end() uint64 {
+	return max(p.newest.Load(), p.tail.position(), p.cfg.Log.State().LastSeq)
+}

@@ -1,0 +1,72 @@
+package journal_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tidemark-obs/tidemark/internal/journal"
+	"github.com/tidemark-obs/tidemark/internal/journal/journaltest"
+)
+
+func TestCluster(t *testing.T) {
+	c := journaltest.StartCluster(t, 3)
+	journaltest.Run(t, func(t *testing.T) journaltest.Opener {
+		t.Cleanup(func() { dropStream(t, c) }) // after the journals of the test are closed
+		return func(t *testing.T, change ...func(*journal.Config)) *journal.Journal {
+			return openJournal(t, func(cfg *journal.Config) { cfg.URL = c.URL() }, change...)
+		}
+	})
+}
+
+// dropStream empties the cluster for the next test.
+func dropStream(t *testing.T, c *journaltest.Cluster) {
+	t.Helper()
+	err := c.Manage(func(ctx context.Context, js jetstream.JetStream) error { return js.DeleteStream(ctx, "TIDEMARK") })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestClusterKills kills one server after the other under load, leaders and followers, and reads
+// all the time.
+func TestClusterKills(t *testing.T) {
+	nodes := journaltest.StartProcesses(t, 3)
+	j := openJournal(t, func(c *journal.Config) { c.URL = nodes.URL() })
+	if _, whole := nodes.Whole("TIDEMARK"); !whole {
+		t.Fatal("the stream does not have three replicas")
+	}
+	c := newClient()
+	stop := c.load(j, 16, 500)
+	defer stop()
+	r, err := j.Read(t.Context(), 0, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	goal := 0
+	more := func() bool { acked, _ := c.count(); return acked > goal }
+	for round := range 4 {
+		goal += 500
+		journaltest.Eventually(t, "events are appended", more)
+		victim := -1
+		journaltest.Eventually(t, "all servers have everything", func() bool {
+			leader, whole := nodes.Whole("TIDEMARK")
+			victim = (leader + round%2) % 3 // the leader and a follower in turn
+			return whole
+		})
+		nodes.Kill(victim)
+		goal, _ = c.count()
+		goal += 500
+		journaltest.Eventually(t, "two servers go on", more)
+		nodes.Start(victim)
+		for seq := range j.LastAppended() / 8 {
+			if _, err := r.Next(t.Context()); err != nil {
+				t.Fatalf("the reader after %d in round %d: %v", seq, round, err)
+			}
+		}
+	}
+	stop()
+	c.verify(t, j)
+}

@@ -1,0 +1,136 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+)
+
+const (
+	serverName = "tidemark"
+	account    = "$G" // the account of a server without accounts
+
+	// embeddedPayload is the largest message of the embedded server: room for any request the
+	// doors let in.
+	embeddedPayload = 8 << 20
+
+	// embeddedDuplicates is the shortest window JetStream takes. The embedded one is asked by
+	// position instead, and need not remember ids.
+	embeddedDuplicates = 100 * time.Millisecond
+
+	startTimeout = 30 * time.Second // a long journal is read through after a crash
+)
+
+// embedded is a JetStream server inside this process, reached without a network.
+type embedded struct {
+	cfg  Config
+	log  *slog.Logger
+	disk *volume
+	kick func() // told when the server logs an error
+	srv  *server.Server
+	nc   *nats.Conn
+}
+
+func newEmbedded(cfg Config, kick func()) *embedded {
+	msgs := filepath.Join(cfg.Dir, "jetstream", account, "streams", streamName, "msgs")
+	return &embedded{cfg: cfg, log: cfg.Logger, kick: kick, disk: newVolume(cfg.Dir, msgs, cfg.MinFree)}
+}
+
+// connect starts the server, once the disk can be written and what the files hold is truly on
+// it. Until then the one before, broken as it is, can still be read.
+func (m *embedded) connect(context.Context) (*nats.Conn, error) {
+	if err := m.disk.writable(); err != nil {
+		return nil, errs.Wrap(errs.Unavailable, "journal: the disk cannot be written", err)
+	}
+	m.close()
+	if err := m.disk.renew(); err != nil {
+		return nil, errs.Wrap(errs.Unavailable, "journal: the disk cannot be written", err)
+	}
+	logger := &serverLog{log: m.log, onError: m.kick}
+	srv, err := server.NewServer(m.options())
+	if err != nil {
+		return nil, errs.Wrap(errs.Unavailable, "journal: starting the embedded JetStream", err)
+	}
+	srv.SetLoggerV2(logger, false, false, false)
+	srv.Start()
+	m.srv = srv
+	if !srv.ReadyForConnections(startTimeout) || !srv.JetStreamEnabled() {
+		m.close()
+		return nil, errs.Wrap(errs.Unavailable, "journal: starting the embedded JetStream", logger.fatal())
+	}
+	nc, err := nats.Connect("", nats.InProcessServer(srv), nats.Name("tidemark journal"),
+		nats.NoReconnect(), nats.Timeout(m.cfg.AppendTimeout))
+	if err != nil {
+		m.close()
+		return nil, errs.Wrap(errs.Unavailable, "journal: connecting to the embedded JetStream", err)
+	}
+	m.nc = nc
+	return nc, nil
+}
+
+func (m *embedded) options() *server.Options {
+	return &server.Options{
+		ServerName:         serverName,
+		DontListen:         true,
+		NoSigs:             true,
+		MaxPayload:         embeddedPayload,
+		JetStream:          true,
+		StoreDir:           m.cfg.Dir,
+		SyncAlways:         true,
+		JetStreamMaxMemory: 16 << 20,                 // for consumers' state only
+		JetStreamMaxStore:  2*m.cfg.MaxBytes + 1<<30, // the stream's own bound is the one that counts
+	}
+}
+
+func (m *embedded) create(ctx context.Context, js jetstream.JetStream) (jetstream.Stream, error) {
+	return openStream(ctx, js, streamConfig(m.cfg.MaxBytes, 1, embeddedDuplicates))
+}
+
+// adopt brings the bound of an older stream to the configured one, and makes sure that the
+// directories of a new one are on disk.
+func (m *embedded) adopt(ctx context.Context, js jetstream.JetStream, info *jetstream.StreamInfo) error {
+	if fault := unsafe(&info.Config, 0); fault != "" {
+		return errUnsafe(fault)
+	}
+	if info.Config.MaxBytes != m.cfg.MaxBytes {
+		c := info.Config
+		c.MaxBytes = m.cfg.MaxBytes
+		if _, err := js.UpdateStream(ctx, c); err != nil {
+			return fmt.Errorf("changing the bound of the stream: %w", err)
+		}
+	}
+	return m.disk.syncTree()
+}
+
+// check asks the server whether it could write all it was given.
+func (m *embedded) check() error {
+	health := m.srv.Healthz(&server.HealthzOptions{Account: account, Stream: streamName})
+	if health == nil || health.Error == "" {
+		return nil
+	}
+	return fmt.Errorf("embedded JetStream: %s", health.Error)
+}
+
+func (m *embedded) room(n int) error { return m.disk.room(n) }
+func (m *embedded) settle() error    { return m.disk.syncNewFiles() }
+func (m *embedded) exclusive() bool  { return true }
+
+func (m *embedded) close() {
+	if m.nc != nil {
+		m.nc.Close()
+		m.nc = nil
+	}
+	if m.srv != nil {
+		m.srv.Shutdown()
+		m.srv.WaitForShutdown()
+		m.srv = nil
+	}
+}

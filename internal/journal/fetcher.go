@@ -1,0 +1,100 @@
+package journal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// fetcher takes messages from one pull consumer. One request is under way at a time, so that
+// what lies here unread is bounded by one request.
+type fetcher struct {
+	link     *link
+	consumer string
+	sub      *nats.Subscription
+	request  []byte
+	left     int // messages that the request under way may still bring; 0 = none is under way
+}
+
+func newFetcher(l *link, consumer string) (*fetcher, error) {
+	sub, err := l.nc.SubscribeSync(l.nc.NewInbox())
+	if err != nil {
+		return nil, err
+	}
+	if err := sub.SetPendingLimits(-1, -1); err != nil { // bounded by the requests
+		return nil, errors.Join(err, sub.Unsubscribe())
+	}
+	request, err := json.Marshal(map[string]any{
+		"batch":          fetchMessages,
+		"max_bytes":      max(fetchBytes, int(l.nc.MaxPayload())+headerRoom), // a message over this would never come
+		"expires":        fetchExpires,
+		"idle_heartbeat": fetchHeartbeat,
+	})
+	if err != nil {
+		return nil, errors.Join(err, sub.Unsubscribe())
+	}
+	return &fetcher{link: l, consumer: consumer, sub: sub, request: request}, nil
+}
+
+// fetched tells whether something lies here unread.
+func (f *fetcher) fetched() bool {
+	n, _, err := f.sub.Pending()
+	return err == nil && n > 0
+}
+
+// next returns the next message, until ctx ends. Any other error means that this fetcher is of
+// no more use.
+func (f *fetcher) next(ctx context.Context) (*nats.Msg, error) {
+	for {
+		if f.left == 0 {
+			to := "$JS.API.CONSUMER.MSG.NEXT." + streamName + "." + f.consumer
+			if err := f.link.nc.PublishRequest(to, f.sub.Subject, f.request); err != nil {
+				return nil, err
+			}
+			f.left = fetchMessages
+		}
+		msg, err := f.sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, err
+		}
+		status := msg.Header.Get("Status")
+		if status == "" || len(msg.Data) > 0 {
+			f.left--
+			return msg, nil
+		}
+		if err := f.word(status, msg.Header.Get("Description")); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// word reads a status message: the request may be over, or the consumer gone.
+func (f *fetcher) word(status, description string) error {
+	text := strings.ToLower(description)
+	switch {
+	case status == "100": // a heartbeat
+	case status == "404", status == "408",
+		status == "409" && (strings.Contains(text, "maxbytes") || strings.Contains(text, "batch completed")):
+		f.left = 0
+	default:
+		return fmt.Errorf("JetStream says %s %s", status, description)
+	}
+	return nil
+}
+
+// close ends the subscription and has the consumer forgotten, if that can be said quickly.
+func (f *fetcher) close() {
+	if err := f.sub.Unsubscribe(); err != nil {
+		return // the connection is gone, and the consumer goes by itself
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := f.link.stream.DeleteConsumer(ctx, f.consumer); err != nil {
+		return // it goes by itself after consumerIdle
+	}
+}

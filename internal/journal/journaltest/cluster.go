@@ -1,0 +1,186 @@
+package journaltest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Cluster is a JetStream cluster on the loopback interface whose servers can be stopped, killed
+// and started one by one.
+type Cluster struct {
+	t     testing.TB
+	start func(testing.TB, nodeConfig) node
+	conf  []nodeConfig
+	nodes []node // nil where it does not run
+}
+
+// StartCluster starts n servers inside the test program that form one JetStream cluster, or a
+// single server when n is 1. They end with the test.
+func StartCluster(t testing.TB, n int) *Cluster {
+	t.Helper()
+	return startCluster(t, n, func(t testing.TB, c nodeConfig) node {
+		t.Helper()
+		s, err := newServer(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return inProcess{s}
+	})
+}
+
+// StartProcesses is like StartCluster, with each server in a process of its own, so that it can
+// be killed. TestMain must call NodeMain.
+func StartProcesses(t testing.TB, n int) *Cluster {
+	t.Helper()
+	return startCluster(t, n, startProcess)
+}
+
+func startCluster(t testing.TB, n int, start func(testing.TB, nodeConfig) node) *Cluster {
+	t.Helper()
+	ports, dir := freePorts(t, 2*n), t.TempDir()
+	c := &Cluster{t: t, start: start, conf: make([]nodeConfig, n), nodes: make([]node, n)}
+	var routes []string
+	for i := range n {
+		routes = append(routes, local(ports[n+i]))
+	}
+	for i := range n {
+		c.conf[i] = nodeConfig{Name: nodeName(i), Port: ports[i], Dir: filepath.Join(dir, strconv.Itoa(i))}
+		if n > 1 {
+			c.conf[i].Route, c.conf[i].Routes = ports[n+i], routes
+		}
+	}
+	t.Cleanup(func() {
+		for i := range n {
+			c.Stop(i)
+		}
+	})
+	for i := range n {
+		c.Start(i)
+	}
+	Eventually(t, "JetStream answers", func() bool {
+		return c.Manage(func(ctx context.Context, js jetstream.JetStream) error {
+			_, err := js.AccountInfo(ctx)
+			return err
+		}) == nil
+	})
+	return c
+}
+
+func local(port int) string { return "nats://127.0.0.1:" + strconv.Itoa(port) }
+
+func nodeName(i int) string { return fmt.Sprintf("n%d", i) }
+
+// URL names all servers.
+func (c *Cluster) URL() string {
+	urls := make([]string, len(c.conf))
+	for i := range c.conf {
+		urls[i] = c.Address(i)
+	}
+	return strings.Join(urls, ",")
+}
+
+// Address names server i alone.
+func (c *Cluster) Address(i int) string { return local(c.conf[i].Port) }
+
+// Start starts server i on what it left behind.
+func (c *Cluster) Start(i int) {
+	c.t.Helper()
+	c.nodes[i] = c.start(c.t, c.conf[i])
+}
+
+// Stop ends server i in good order; without one it does nothing.
+func (c *Cluster) Stop(i int) {
+	if c.nodes[i] != nil {
+		c.nodes[i].stop()
+		c.nodes[i] = nil
+	}
+}
+
+// Kill ends server i without warning, where it has a process of its own.
+func (c *Cluster) Kill(i int) {
+	if c.nodes[i] != nil {
+		c.nodes[i].kill()
+		c.nodes[i] = nil
+	}
+}
+
+// Manage runs f with a client of whatever server answers.
+func (c *Cluster) Manage(f func(context.Context, jetstream.JetStream) error) error {
+	nc, err := nats.Connect(c.URL(), nats.Timeout(time.Second))
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	return f(ctx, js)
+}
+
+// Whole tells whether all servers of a stream have all that it holds, and which one leads.
+func (c *Cluster) Whole(stream string) (leader int, whole bool) {
+	leader = -1
+	err := c.Manage(func(ctx context.Context, js jetstream.JetStream) error {
+		s, err := js.Stream(ctx, stream)
+		if err != nil {
+			return err
+		}
+		info := s.CachedInfo()
+		if info.Cluster == nil {
+			leader, whole = 0, true
+			return nil
+		}
+		whole = len(info.Cluster.Replicas) == len(c.conf)-1
+		for _, r := range info.Cluster.Replicas {
+			whole = whole && r.Current && !r.Offline
+		}
+		for i := range c.conf {
+			if nodeName(i) == info.Cluster.Leader {
+				leader = i
+			}
+		}
+		return nil
+	})
+	return leader, err == nil && whole && leader >= 0
+}
+
+// freePorts finds n ports that nobody listens on.
+func freePorts(t testing.TB, n int) []int {
+	t.Helper()
+	ports := make([]int, n)
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // all are held until the last is found, so that they differ
+		ports[i] = l.Addr().(*net.TCPAddr).Port
+	}
+	return ports
+}
+
+// Eventually waits until a condition holds, and fails the test when it does not within 30 s.
+func Eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	end := time.Now().Add(30 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		if time.Now().After(end) {
+			t.Fatalf("not within 30 s: %s", what)
+		}
+		<-tick.C
+	}
+}

@@ -1,0 +1,27 @@
+package journal
+
+import (
+	"context"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Purge forgets every message up to and including upTo, except the newest of all: it keeps the
+// stream's positions from ever starting over. What is purged must be stored in the database.
+// Calling it at the start, with the position of the database, tells the journal which of its
+// messages are only kept.
+func (j *Journal) Purge(ctx context.Context, upTo uint64) error {
+	l, err := j.current()
+	if err != nil {
+		return err
+	}
+	if keep := j.status.settledUpTo(upTo); keep > 0 {
+		if err := l.stream.Purge(ctx, jetstream.WithPurgeSequence(keep)); err != nil {
+			return unavailable("purging the journal", err)
+		}
+	}
+	if err := j.status.refresh(ctx, l); err != nil {
+		return unavailable("purging the journal", err)
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package store_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/pgtest"
+	"github.com/tidemark-obs/tidemark/internal/store"
+	"github.com/tidemark-obs/tidemark/internal/store/storetest"
+)
+
+func open(t testing.TB, cfg store.Config) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	if _, err := s.Migrate(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// databases are both, PostgreSQL on a server of its own with fsync as in production.
+func databases(b *testing.B, run func(b *testing.B, cfg store.Config)) {
+	b.Run("duckdb", func(b *testing.B) { run(b, store.Config{Dir: b.TempDir()}) })
+	b.Run("postgres", func(b *testing.B) { run(b, store.Config{URL: pgtest.Start(b).Database(b)}) })
+}
+
+// commit stores the next batch and returns the cursor after it.
+func commit(b *testing.B, s *store.Store, g *storetest.Generator, c store.Cursor, size int) (store.Cursor, time.Duration) {
+	batch := store.Batch{From: c, Seq: c.Seq + 1, Events: g.Events(size)}
+	start := time.Now()
+	result, err := s.Commit(b.Context(), &batch)
+	took := time.Since(start)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if len(result.Duplicates) > 0 {
+		b.Fatalf("%d duplicates among new events", len(result.Duplicates))
+	}
+	return result.Cursor, took
+}
+
+// BenchmarkCommit measures the store alone, the raw limit of the whole service, by the size of its
+// transactions.
+func BenchmarkCommit(b *testing.B) {
+	databases(b, func(b *testing.B, cfg store.Config) {
+		s := open(b, cfg)
+		g := storetest.NewGenerator(1, time.Now())
+		for _, size := range []int{100, 1_000, 5_000, 20_000} {
+			b.Run(strconv.Itoa(size), func(b *testing.B) {
+				c, err := s.Cursor(b.Context(), "bench")
+				if err != nil {
+					b.Fatal(err)
+				}
+				var took time.Duration
+				for b.Loop() {
+					var one time.Duration
+					c, one = commit(b, s, g, c, size)
+					took += one
+				}
+				b.ReportMetric(float64(size*b.N)/took.Seconds(), "rows/s")
+			})
+		}
+	})
+}
+
+// BenchmarkGrow fills an empty database with TIDEMARK_BENCH_ROWS events and prints how fast each
+// tenth went, and what it took of disk and memory.
+func BenchmarkGrow(b *testing.B) {
+	rows, err := strconv.Atoi(os.Getenv("TIDEMARK_BENCH_ROWS"))
+	if err != nil {
+		b.Skip("TIDEMARK_BENCH_ROWS is not set")
+	}
+	const size = 5_000
+	databases(b, func(b *testing.B, cfg store.Config) {
+		s := open(b, cfg)
+		g := storetest.NewGenerator(1, time.Now())
+		c := store.Cursor{Stream: "grow"}
+		var slowest time.Duration
+		for tenth := range 10 {
+			var took time.Duration
+			for range rows / size / 10 {
+				var one time.Duration
+				c, one = commit(b, s, g, c, size)
+				took += one
+				slowest = max(slowest, one)
+			}
+			fmt.Printf("%s %8d rows: %6.0f rows/s, slowest transaction %v, memory %d MB, file %d bytes an event\n",
+				s.Dialect(), (tenth+1)*rows/10, float64(rows/10)/took.Seconds(), slowest, resident(b)>>20,
+				fileSize(cfg.Dir)/int64((tenth+1)*rows/10))
+		}
+		debug.FreeOSMemory()
+		fmt.Printf("%s at rest: memory %d MB\n", s.Dialect(), resident(b)>>20)
+	})
+}
+
+func resident(b *testing.B) int64 {
+	b.Helper()
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var total, pages int64
+	if _, err := fmt.Sscan(string(text), &total, &pages); err != nil {
+		b.Fatal(err)
+	}
+	return pages * int64(os.Getpagesize())
+}
+
+func fileSize(dir string) int64 {
+	info, err := os.Stat(filepath.Join(dir, "tidemark.duckdb"))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}

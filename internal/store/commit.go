@@ -1,0 +1,93 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/event"
+)
+
+// Result is what a Commit did.
+type Result struct {
+	Cursor     Cursor   // as it stands now
+	Duplicates []string // ids of the batch's events that were not stored because they had been
+}
+
+// Commit stores a batch and moves the cursor, in one transaction: when it returns an error,
+// nothing is stored, with one exception. An Unavailable error may come after the database has
+// done the work, when the connection is lost at COMMIT; the caller then reads Cursor to see.
+//
+// Of two events with the same id in one batch the first is stored and the second is a duplicate.
+// Invalid means that the database refuses one of the events: Probe finds which.
+func (s *Store) Commit(ctx context.Context, b *Batch) (Result, error) {
+	if b.Seq <= b.From.Seq || b.From.Stream == "" {
+		return Result{}, errs.New(errs.Internal, "a batch must name its stream and move its cursor on")
+	}
+	now := micro(s.cfg.Now())
+	var result Result
+	err := s.transact(ctx, func(ctx context.Context, ses session) error {
+		at, err := s.fence(ctx, ses, b.From, now)
+		if err != nil {
+			return err
+		}
+		dup, err := s.d.insert(ctx, ses, b.Events, now)
+		if err != nil {
+			return err
+		}
+		if err := s.keepReceipts(ctx, ses, b.Receipts, dup.gone, now); err != nil {
+			return err
+		}
+		if err := s.keepDeadLetters(ctx, ses, b.Dead); err != nil {
+			return err
+		}
+		result.Duplicates = dup.all
+		result.Cursor, err = s.advance(ctx, ses, at, b, len(dup.all), now)
+		return err
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	return result, nil
+}
+
+// Probe does with events what Commit does and takes it back. It returns Invalid when the database
+// refuses one of them.
+func (s *Store) Probe(ctx context.Context, events []event.Event) error {
+	return s.transact(ctx, func(ctx context.Context, ses session) error {
+		if _, err := s.d.insert(ctx, ses, events, micro(s.cfg.Now())); err != nil {
+			return err
+		}
+		return errRollback
+	})
+}
+
+func (s *Store) keepReceipts(ctx context.Context, ses session, receipts []Receipt, gone []string, now time.Time) error {
+	rows := make([][]any, 0, len(receipts)+len(gone))
+	for _, r := range receipts {
+		rows = append(rows, []any{text(r.EventID), string(r.Status), text(r.Reason), micro(r.At)})
+	}
+	for _, id := range gone {
+		rows = append(rows, []any{id, string(StatusDuplicate), "", now})
+	}
+	return s.d.load(ctx, ses, "receipts", []string{"event_id", "status", "reason", "noted_at"}, rows)
+}
+
+func (s *Store) keepDeadLetters(ctx context.Context, ses session, dead []DeadLetter) error {
+	rows := make([][]any, len(dead))
+	for i, d := range dead {
+		payload := d.Payload
+		if payload == nil {
+			payload = []byte{}
+		}
+		rows[i] = []any{text(d.EventID), d.Reason.String(), text(d.Detail), payload, micro(d.At)}
+	}
+	return s.d.load(ctx, ses, "dead_letters", []string{"event_id", "reason", "detail", "payload", "noted_at"}, rows)
+}
+
+// text makes a string one that every database takes: what is said about a refused event must not
+// be refused in its turn.
+func text(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}

@@ -1,0 +1,49 @@
+package store
+
+import (
+	"context"
+	"io/fs"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/pressly/goose/v3"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/event"
+)
+
+// dialect is what differs between the databases. All other SQL is the same for both.
+type dialect interface {
+	name() string
+	open(ctx context.Context) (pools, error)
+
+	// forUpdate follows a SELECT whose rows must stay as they are until the transaction ends.
+	forUpdate() string
+	// hasTags is a condition that holds where tags contain all of a JSON array; the array's
+	// placeholder goes between its two parts.
+	hasTags() (before, after string)
+	// texts makes a list of strings the value of a text[] placeholder.
+	texts([]string) any
+
+	// insert stores the events that are new, in the session's transaction.
+	insert(ctx context.Context, ses session, events []event.Event, now time.Time) (duplicates, error)
+	// load appends rows to a table, in the session's transaction.
+	load(ctx context.Context, ses session, table string, columns []string, rows [][]any) error
+
+	// migrations are the files beside the common ones, and how versions are kept.
+	migrations() fs.FS
+	provider() (goose.Dialect, []goose.ProviderOption, error)
+	// lease takes the named lock for as long as the returned function is not called.
+	lease(ctx context.Context, admin *sqlx.DB, name string) (release func(), ok bool, err error)
+
+	// kind classifies an error of the driver.
+	kind(err error) errs.Kind
+	// gaveUp reports whether the database must be opened anew after err.
+	gaveUp(err error) bool
+}
+
+// duplicates are the ids that were not stored because they had been before, one entry per event.
+type duplicates struct {
+	all  []string
+	gone []string // of these, the ones whose row has been deleted since
+}

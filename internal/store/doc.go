@@ -1,0 +1,19 @@
+// Package store keeps events, the journal's cursor and what else must survive in one database:
+// the embedded DuckDB, or PostgreSQL.
+//
+// It promises that a Batch is stored in one transaction or not at all: its events, the receipts
+// and dead letters beside them, and the cursor row that says so. An event_id is stored once, for
+// at least Window after it was first received, by whatever replica and under whatever timestamp;
+// deleting an event does not make its id new.
+//
+//	Commit ─▶ fence (cursor row) ─▶ duplicates out ─▶ events in ─▶ cursor row on ─▶ COMMIT
+//
+// On PostgreSQL the primary key decides what is a duplicate. On DuckDB, where this process is the
+// only writer, a filter of fingerprints in memory names the suspects and a query inside the
+// storing transaction decides: a unique index there costs half the speed and two thirds of
+// the disk, and grows in memory.
+//
+// Every error has a kind: Invalid when the data itself is refused and the same data will be
+// refused again, Unavailable when the database is away, full or slow and a retry helps, Conflict
+// when somebody else has moved the cursor, NotFound, and Internal for the rest.
+package store

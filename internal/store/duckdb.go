@@ -1,0 +1,158 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/duckdb/duckdb-go/v2"
+	"github.com/jmoiron/sqlx"
+	"github.com/pressly/goose/v3"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+)
+
+// duck is the embedded DuckDB.
+type duck struct {
+	cfg Config
+	// seen is guarded by the one writing connection; nil until its first use.
+	seen *seen
+}
+
+func newDuck(cfg Config) *duck { return &duck{cfg: cfg} }
+
+func (*duck) name() string { return "duckdb" }
+
+// checkpointThreshold is how large the log grows before it is merged into the file. The merge
+// stalls the writer for some 10 ms a MiB; a larger log means fewer and longer stalls.
+const checkpointThreshold = "64MB"
+
+func (d *duck) open(ctx context.Context) (pools, error) {
+	dir, err := filepath.Abs(d.cfg.Dir)
+	if err != nil {
+		return pools{}, errs.Wrap(errs.Invalid, "the data directory has no absolute path", err)
+	}
+	if strings.ContainsAny(dir, "?#%") {
+		return pools{}, errs.New(errs.Invalid, "the data directory's path must not contain ?, # or %")
+	}
+	temp := filepath.Join(dir, "tidemark.duckdb.tmp")
+	if err := os.MkdirAll(temp, 0o700); err != nil {
+		return pools{}, errs.Wrap(errs.Unavailable, "the data directory cannot be written", err)
+	}
+	settings := url.Values{
+		"memory_limit":                 {d.cfg.MemoryLimit},
+		"threads":                      {strconv.Itoa(d.cfg.Threads)},
+		"temp_directory":               {temp},
+		"checkpoint_threshold":         {checkpointThreshold},
+		"autoinstall_known_extensions": {"false"},
+		"autoload_known_extensions":    {"false"},
+		"allow_community_extensions":   {"false"},
+		// A page of 1,000 events reads the wide columns of those rows only.
+		"late_materialization_max_rows": {"1001"},
+	}
+	connector, err := duckdb.NewConnector(filepath.Join(dir, "tidemark.duckdb")+"?"+settings.Encode(), duckSession)
+	if err != nil {
+		return pools{}, errs.Wrap(errs.Unavailable, "the database file cannot be opened", err)
+	}
+	write := sqlx.NewDb(sql.OpenDB(connector), "duckdb")
+	write.SetMaxOpenConns(1)
+	read := sqlx.NewDb(sql.OpenDB(connector), "duckdb")
+	read.SetMaxOpenConns(d.cfg.MaxReaders)
+	read.SetMaxIdleConns(d.cfg.MaxReaders)
+	p := pools{read: read, write: write, admin: write}
+	d.seen = nil
+	if err := write.PingContext(ctx); err != nil {
+		return pools{}, errors.Join(errs.Wrap(errs.Unavailable, "the database file cannot be opened", err), p.close())
+	}
+	return p, nil
+}
+
+// duckSession prepares a connection. External access is shut here and not among the settings: those
+// are applied in no order, and the temporary directory cannot be set once it is shut.
+func duckSession(conn driver.ExecerContext) error {
+	_, err := conn.ExecContext(context.Background(), "SET enable_external_access = false; SET TimeZone = 'UTC'", nil)
+	return err
+}
+
+func (*duck) forUpdate() string               { return "" } // there is one writer
+func (*duck) hasTags() (before, after string) { return "json_contains(tags, ", ")" }
+func (*duck) texts(list []string) any         { return list }
+
+// lease is always had: the file can be open in one process only.
+func (*duck) lease(context.Context, *sqlx.DB, string) (func(), bool, error) {
+	return func() {}, true, nil
+}
+
+func (*duck) migrations() fs.FS { return sub("duckdb") }
+
+func (*duck) provider() (goose.Dialect, []goose.ProviderOption, error) {
+	return goose.DialectCustom, []goose.ProviderOption{goose.WithStore(duckVersions{})}, nil
+}
+
+// load appends through DuckDB's appender, which takes whole rows by position.
+func (*duck) load(_ context.Context, ses session, table string, _ []string, rows [][]any) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	return appending(ses, table, func(a *duckdb.Appender) error {
+		values := make([]driver.Value, len(rows[0]))
+		for _, r := range rows {
+			for i, v := range r {
+				values[i] = v
+			}
+			if err := a.AppendRow(values...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// appending runs fn with an appender to a table. The appender works inside the connection's
+// transaction.
+func appending(ses session, table string, fn func(*duckdb.Appender) error) error {
+	return ses.conn.Raw(func(conn any) error {
+		a, err := duckdb.NewAppenderFromConn(conn.(driver.Conn), "", table)
+		if err != nil {
+			return err
+		}
+		if err := fn(a); err != nil {
+			// Clear first: Close would append what is there.
+			return errors.Join(err, a.Clear(), a.Close())
+		}
+		return a.Close()
+	})
+}
+
+func (*duck) kind(err error) errs.Kind {
+	var e *duckdb.Error
+	if !errors.As(err, &e) {
+		if strings.HasPrefix(err.Error(), "database/sql/driver: ") {
+			return errs.Invalid // the appender could not convert a value
+		}
+		return errs.Internal
+	}
+	switch e.Type {
+	case duckdb.ErrorTypeConversion, duckdb.ErrorTypeOutOfRange, duckdb.ErrorTypeInvalidInput,
+		duckdb.ErrorTypeConstraint, duckdb.ErrorTypeMismatchType, duckdb.ErrorTypeInvalidType,
+		duckdb.ErrorTypeObjectSize, duckdb.ErrorTypeDecimal:
+		return errs.Invalid
+	case duckdb.ErrorTypeIO, duckdb.ErrorTypeOutOfMemory, duckdb.ErrorTypeInterrupt, duckdb.ErrorTypeFatal,
+		duckdb.ErrorTypeTransaction, duckdb.ErrorTypeConnection:
+		return errs.Unavailable
+	}
+	return errs.Internal
+}
+
+// gaveUp recognises a database that answers nothing more until it is opened anew.
+func (*duck) gaveUp(err error) bool {
+	var e *duckdb.Error
+	return errors.As(err, &e) && (e.Type == duckdb.ErrorTypeFatal || strings.Contains(e.Msg, "database has been invalidated"))
+}

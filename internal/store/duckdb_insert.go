@@ -1,0 +1,211 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/duckdb/duckdb-go/v2"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/event"
+)
+
+// insert appends the events that are new. The filter names the ids that may not be; the tables say
+// which of those really are not.
+func (d *duck) insert(ctx context.Context, ses session, events []event.Event, now time.Time) (duplicates, error) {
+	if len(events) == 0 {
+		return duplicates{}, nil
+	}
+	if d.seen == nil {
+		if err := d.recall(ctx, ses); err != nil {
+			return duplicates{}, err
+		}
+	}
+	suspects := d.suspects(events, now)
+	gone := map[string]bool{} // every id known to exist: true when only its tombstone does
+	if len(suspects) > 0 {
+		if err := d.existing(ctx, ses, suspects, now, gone); err != nil {
+			return duplicates{}, err
+		}
+	}
+	suspect := make(map[string]bool, len(suspects))
+	for _, id := range suspects {
+		suspect[id] = true
+	}
+	var dup duplicates
+	err := appending(ses, "events", func(a *duckdb.Appender) error {
+		values := make([]driver.Value, 20)
+		for i := range events {
+			id := events[i].ID
+			if suspect[id] {
+				if isGone, known := gone[id]; known {
+					dup.all = append(dup.all, id)
+					if isGone {
+						dup.gone = append(dup.gone, id)
+					}
+					continue
+				}
+				gone[id] = false // a second one in this batch is a duplicate
+			}
+			if err := appendEvent(a, values, &events[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return dup, err
+}
+
+// suspects are the ids that may be in the database or twice in the batch. They stay in the filter
+// whatever becomes of the transaction: an id too many costs a look, an id too few a duplicate.
+func (d *duck) suspects(events []event.Event, now time.Time) []string {
+	all := !d.seen.complete(now.Add(-Window))
+	var list []string
+	for i := range events {
+		if d.seen.add(events[i].ID, events[i].ReceivedAt) || all {
+			list = append(list, events[i].ID)
+		}
+	}
+	return list
+}
+
+const existingIDs = `
+SELECT event_id, bool_and(gone) FROM (
+    SELECT event_id, false AS gone FROM events
+    WHERE event_id IN (SELECT unnest($1::text[])) AND received_at >= $2
+    UNION ALL
+    SELECT event_id, true FROM tombstones
+    WHERE event_id IN (SELECT unnest($1::text[])))
+GROUP BY event_id`
+
+// existing finds which ids the tables have. It looks as far back as ids are remembered.
+func (d *duck) existing(ctx context.Context, ses session, ids []string, now time.Time, gone map[string]bool) error {
+	since := now.Add(-Window)
+	if d.seen.dropped.Before(since) {
+		since = d.seen.dropped
+	}
+	rows, err := ses.QueryContext(ctx, existingIDs, ids, since)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		var isGone bool
+		if err := rows.Scan(&id, &isGone); err != nil {
+			return err
+		}
+		gone[id] = isGone
+	}
+	return rows.Err()
+}
+
+func appendEvent(a *duckdb.Appender, v []driver.Value, e *event.Event) error {
+	if err := checkTexts(e); err != nil {
+		return err
+	}
+	tags, err := tagsText(e.Tags)
+	if err != nil {
+		return err
+	}
+	v[0], v[1], v[2] = micro(e.Timestamp), micro(e.ReceivedAt), nullTime(e.ProcessedAt)
+	v[3], v[4] = e.SampleRate, e.Processed
+	v[5], v[6], v[7], v[8] = e.ID, e.Name, string(e.Type), string(e.Severity)
+	v[9], v[10], v[11] = nullText(e.UserID), nullText(e.AnonymousID), nullText(e.SessionID)
+	v[12], v[13], v[14] = nullText(e.Source), nullText(e.UserAgent), nullText(e.IPAddress)
+	v[15], v[16] = nullText(e.Referrer), nullText(e.Timezone)
+	v[17], v[18], v[19] = nullBytes(e.Properties), nullBytes(e.Metadata), tags
+	return a.AppendRow(v...)
+}
+
+// checkTexts refuses what PostgreSQL refuses too. DuckDB's appender would make NULL of a text that is
+// not UTF-8, and keep a NUL.
+func checkTexts(e *event.Event) error {
+	for _, s := range [...]string{
+		e.ID, e.Name, string(e.Type), string(e.Severity), e.UserID, e.AnonymousID, e.SessionID,
+		e.Source, e.UserAgent, e.IPAddress, e.Referrer, e.Timezone,
+	} {
+		if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
+			return errs.New(errs.Invalid, "a text of the event is not valid UTF-8 or has a NUL")
+		}
+	}
+	for _, o := range [...]event.Object{e.Properties, e.Metadata} {
+		if !utf8.Valid(o) || bytes.IndexByte(o, 0) >= 0 {
+			return errs.New(errs.Invalid, "properties or metadata are not valid UTF-8 or have a NUL")
+		}
+	}
+	return nil
+}
+
+func nullText(s string) driver.Value {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func nullBytes(b []byte) driver.Value {
+	if b == nil {
+		return nil
+	}
+	return b
+}
+
+const (
+	lastRow = `SELECT coalesce(max(rowid), -1) FROM events`
+	// Results are held whole in memory, so ids are read in slices of the table.
+	sliceOfIDs    = `SELECT event_id, received_at FROM events WHERE rowid >= $1 AND rowid < $2`
+	idsPerSlice   = 100_000
+	newestBefore  = `SELECT max(received_at) FROM events WHERE rowid < $1`
+	tombstonedIDs = `SELECT event_id, noted_at FROM tombstones`
+)
+
+// recall builds the filter from the newest rows of the table, as many as its bound has room for.
+func (d *duck) recall(ctx context.Context, ses session) error {
+	f := newSeen(d.cfg.MaxRecentIDs)
+	var last int64
+	if err := ses.QueryRowContext(ctx, lastRow).Scan(&last); err != nil {
+		return err
+	}
+	from := max(0, last+1-int64(d.cfg.MaxRecentIDs))
+	if from > 0 {
+		var newest sql.NullTime
+		if err := ses.QueryRowContext(ctx, newestBefore, from).Scan(&newest); err != nil {
+			return err
+		}
+		f.dropped = utc(newest)
+	}
+	for ; from <= last; from += idsPerSlice {
+		if err := f.read(ctx, ses, sliceOfIDs, from, from+idsPerSlice); err != nil {
+			return err
+		}
+	}
+	if err := f.read(ctx, ses, tombstonedIDs); err != nil {
+		return err
+	}
+	d.seen = f
+	return nil
+}
+
+func (f *seen) read(ctx context.Context, ses session, query string, args ...any) error {
+	rows, err := ses.QueryContext(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("read ids: %w", err)
+	}
+	defer rows.Close()
+	var id string
+	var at time.Time
+	for rows.Next() {
+		if err := rows.Scan(&id, &at); err != nil {
+			return err
+		}
+		f.add(id, at)
+	}
+	return rows.Err()
+}

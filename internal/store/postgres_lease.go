@@ -1,0 +1,42 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// leaseSpace keeps leases apart from other advisory locks in the same database.
+const leaseSpace = 7_463_551
+
+const (
+	takeLease = `SELECT pg_try_advisory_lock(hashtextextended($1, $2))`
+	dropLease = `SELECT pg_advisory_unlock(hashtextextended($1, $2))`
+)
+
+// lease takes a lock that ends with its connection.
+func (d *postgres) lease(ctx context.Context, admin *sqlx.DB, name string) (release func(), ok bool, err error) {
+	conn, err := admin.Connx(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := conn.GetContext(ctx, &ok, takeLease, name, leaseSpace); err != nil || !ok {
+		return nil, false, errors.Join(err, conn.Close())
+	}
+	release = func() {
+		ctx, cancel := context.WithTimeout(context.Background(), grace)
+		defer cancel()
+		var held bool
+		if err := conn.GetContext(ctx, &held, dropLease, name, leaseSpace); err != nil {
+			d.cfg.Logger.Warn("release the lease of a stream", "error", err)
+		}
+		// The connection is closed and not returned to the pool: should the lock still be on it,
+		// it ends here.
+		if err := conn.Raw(func(any) error { return driver.ErrBadConn }); !errors.Is(err, driver.ErrBadConn) {
+			d.cfg.Logger.Warn("close the connection of a lease", "error", err)
+		}
+	}
+	return release, true, nil
+}

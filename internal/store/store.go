@@ -1,0 +1,208 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+)
+
+// Window is how long an event_id is remembered at least: the contract's 48 hours, and a day for
+// events that waited in the journal before they were stored.
+const Window = 72 * time.Hour
+
+// Config says where the database is and how much it may use.
+type Config struct {
+	URL          string        // postgres://…; empty = DuckDB in Dir
+	Dir          string        // data directory of DuckDB
+	MemoryLimit  string        // of DuckDB, as it spells sizes; empty = 256MB
+	Threads      int           // of DuckDB; 0 = GOMAXPROCS
+	MaxReaders   int           // connections for queries; 0 = 4
+	MaxRecentIDs int           // ids DuckDB's duplicate filter holds, 5 to 8 bytes each; 0 = 16 million
+	QueryTimeout time.Duration // of one query; 0 = 30 s
+	Logger       *slog.Logger
+	Now          func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	if c.MemoryLimit == "" {
+		c.MemoryLimit = "256MB"
+	}
+	if c.Threads == 0 {
+		c.Threads = runtime.GOMAXPROCS(0)
+	}
+	if c.MaxReaders == 0 {
+		c.MaxReaders = 4
+	}
+	if c.MaxRecentIDs == 0 {
+		c.MaxRecentIDs = 16_000_000
+	}
+	if c.QueryTimeout == 0 {
+		c.QueryTimeout = 30 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// pools are the open handles on one database.
+type pools struct {
+	read  *sqlx.DB // bounded, for queries
+	write *sqlx.DB // for transactions; one connection on DuckDB, which orders all writers
+	admin *sqlx.DB // migrations and leases, without time limits; the same as write on DuckDB
+}
+
+func (p pools) close() error {
+	err := errors.Join(p.read.Close(), p.write.Close())
+	if p.admin != p.write {
+		err = errors.Join(err, p.admin.Close())
+	}
+	return err
+}
+
+// Store is an open database. Its methods may be called from many goroutines.
+type Store struct {
+	cfg Config
+	d   dialect
+
+	// mu is held for reading while handles are in use and for writing while they are replaced.
+	mu     sync.RWMutex
+	p      pools
+	closed bool
+	// broken is set when the database has given itself up (DuckDB does after a failed write of
+	// its log); the next caller opens it anew.
+	broken atomic.Bool
+}
+
+// Open opens the database without changing it; Migrate brings it to the current schema. A
+// PostgreSQL server need not be up: calls answer Unavailable until it is.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	cfg = cfg.withDefaults()
+	s := &Store{cfg: cfg}
+	if cfg.URL == "" {
+		s.d = newDuck(cfg)
+	} else {
+		pg, err := newPostgres(cfg)
+		if err != nil {
+			return nil, err
+		}
+		s.d = pg
+	}
+	var err error
+	s.p, err = s.d.open(ctx)
+	return s, err
+}
+
+// Dialect is the name of the database: "duckdb" or "postgres".
+func (s *Store) Dialect() string { return s.d.name() }
+
+// Close closes the database after the calls under way have ended.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	return s.p.close()
+}
+
+// Ping reports whether the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.query(ctx, func(ctx context.Context, db *sqlx.DB) error {
+		var one int
+		return db.GetContext(ctx, &one, "SELECT 1")
+	})
+}
+
+// use runs fn on the open handles and gives its error a kind.
+func (s *Store) use(ctx context.Context, fn func(p pools) error) error {
+	if s.broken.Load() {
+		if err := s.reopen(ctx); err != nil {
+			return err
+		}
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return errs.New(errs.Unavailable, "the database is closed")
+	}
+	err := fn(s.p)
+	if err == nil {
+		return nil
+	}
+	if s.d.gaveUp(err) && !s.broken.Swap(true) {
+		s.cfg.Logger.Error("the database gave up and will be opened anew", "error", err)
+	}
+	return kind(ctx, s.d, err)
+}
+
+// reopen replaces handles on a database that has given itself up.
+func (s *Store) reopen(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || !s.broken.Load() {
+		return nil
+	}
+	if err := s.p.close(); err != nil {
+		s.cfg.Logger.Warn("close the broken database", "error", err)
+	}
+	p, err := s.d.open(ctx)
+	if err != nil {
+		return errs.Wrap(errs.Unavailable, "the database cannot be opened", err)
+	}
+	s.p = p
+	s.broken.Store(false)
+	s.cfg.Logger.Info("the database is open again")
+	return nil
+}
+
+// query runs fn on the readers' pool within the query timeout.
+func (s *Store) query(ctx context.Context, fn func(context.Context, *sqlx.DB) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.QueryTimeout)
+	defer cancel()
+	return s.use(ctx, func(p pools) error { return fn(ctx, p.read) })
+}
+
+// session is one transaction and the connection under it, which bulk loading needs.
+type session struct {
+	*sqlx.Tx
+	conn *sqlx.Conn
+}
+
+// errRollback makes transact roll back without being an error.
+var errRollback = errors.New("roll back")
+
+// transact runs fn in one transaction on the writers' pool.
+func (s *Store) transact(ctx context.Context, fn func(context.Context, session) error) error {
+	return s.use(ctx, func(p pools) error {
+		conn, err := p.write.Connx(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		tx, err := conn.BeginTxx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		if err := fn(ctx, session{Tx: tx, conn: conn}); err != nil {
+			rollback := tx.Rollback()
+			if errors.Is(err, errRollback) {
+				return rollback
+			}
+			return err // the rollback's own error adds nothing: the connection is gone or the tx is
+		}
+		return tx.Commit()
+	})
+}

@@ -1,0 +1,31 @@
+// Package warm keeps dependencies in go.mod until the rooms that use them exist.
+package warm
+
+import (
+	_ "github.com/DataDog/sketches-go/ddsketch"
+	_ "github.com/Shopify/toxiproxy/v2"
+	_ "github.com/alecthomas/kong"
+	_ "github.com/cespare/xxhash/v2"
+	_ "github.com/danielgtaylor/huma/v2/adapters/humago"
+	_ "github.com/duckdb/duckdb-go/v2"
+	_ "github.com/go-json-experiment/json/jsontext"
+	_ "github.com/goccy/go-yaml"
+	_ "github.com/gofrs/flock"
+	_ "github.com/google/uuid"
+	_ "github.com/hashicorp/golang-lru/v2"
+	_ "github.com/jmoiron/sqlx"
+	_ "github.com/klauspost/compress/zstd"
+	_ "github.com/lib/pq"
+	_ "github.com/nats-io/nats-server/v2/server"
+	_ "github.com/nats-io/nats.go/jetstream"
+	_ "github.com/pressly/goose/v3"
+	_ "github.com/pressly/goose/v3/lock"
+	_ "github.com/prometheus/client_golang/prometheus/promhttp"
+	_ "github.com/prometheus/client_golang/prometheus/testutil"
+	_ "github.com/shirou/gopsutil/v3/cpu"
+	_ "github.com/shirou/gopsutil/v3/disk"
+	_ "github.com/shirou/gopsutil/v3/mem"
+	_ "go.uber.org/goleak"
+	_ "golang.org/x/term"
+	_ "golang.org/x/time/rate"
+)
