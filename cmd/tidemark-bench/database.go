@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/lib/pq"
@@ -99,7 +100,7 @@ func (d *database) ask(ctx context.Context, name string, into any, query string)
 // size is what the service's database takes of the disk, without the journal.
 func (d *database) size(ctx context.Context) (n int64, err error) {
 	if d.server == nil {
-		return onDisk(d.dir, "journal")
+		return onDisk(filepath.Join(d.dir, dataDir), "journal")
 	}
 	return n, d.ask(ctx, "service", &n, "SELECT pg_database_size(current_database())")
 }

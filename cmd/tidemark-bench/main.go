@@ -40,10 +40,10 @@ type options struct {
 type plan struct {
 	Events  int           `json:"events"`           // rows at which the grown database is measured
 	Sample  int           `json:"events_a_sample"`  // events of one throughput measurement
-	Singles time.Duration `json:"singles_for"`      // how long single events are sent as fast as they go
-	Latency time.Duration `json:"latency_for"`      // how long single events are sent by the clock
+	Singles time.Duration `json:"singles_for_ns"`   // how long single events are sent as fast as they go
+	Latency time.Duration `json:"latency_for_ns"`   // how long single events are sent by the clock
 	Locks   int           `json:"locks"`            // how often the store is locked, each time for lockedFor
-	Settle  time.Duration `json:"idle_after"`       // how long after the start idle memory is read
+	Settle  time.Duration `json:"idle_after_ns"`    // how long after the start idle memory is read
 	Syncs   int           `json:"disk_syncs"`       // appends of the disk's own measurement
 	Batches []int         `json:"raw_batch_events"` // events a transaction of the raw limit
 }

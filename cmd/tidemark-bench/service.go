@@ -35,6 +35,9 @@ type ledger struct {
 	Lost         int64  `json:"lost"`
 }
 
+// dataDir is the service's data directory, below the database's own.
+const dataDir = "data"
+
 const (
 	startWithin = time.Minute
 	stopWithin  = 2 * time.Minute
@@ -48,7 +51,7 @@ func startService(ctx context.Context, binary, dir, databaseURL string) (*servic
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"serve", "--web.listen-address=" + addr, "--data.dir=" + filepath.Join(dir, "data"), "--log.format=text"}
+	args := []string{"serve", "--web.listen-address=" + addr, "--data.dir=" + filepath.Join(dir, dataDir), "--log.format=text"}
 	if databaseURL != "" {
 		args = append(args, "--database.url="+databaseURL)
 	}
@@ -108,22 +111,19 @@ func (s *service) ledger(ctx context.Context) (l ledger, err error) {
 	return l, s.get(ctx, "/api/analytics/ledger", &l)
 }
 
-// drained returns when nothing is pending.
+// drained returns when nothing is pending. A ledger that does not answer for a while is a busy one.
 func (s *service) drained(ctx context.Context) error {
 	least, since := ^uint64(0), time.Now()
 	for {
 		l, err := s.ledger(ctx)
-		if err != nil {
-			return err
-		}
-		if l.Pending == 0 {
+		if err == nil && l.Pending == 0 {
 			return nil
 		}
-		if l.Pending < least {
+		if err == nil && l.Pending < least {
 			least, since = l.Pending, time.Now()
 		}
 		if time.Since(since) > stallAfter {
-			return fmt.Errorf("%d events stay pending", l.Pending)
+			return errors.Join(fmt.Errorf("the pending events do not become fewer than %d", least), err)
 		}
 		if err := s.pause(ctx, pollEvery); err != nil {
 			return err

@@ -40,6 +40,10 @@ type Config struct {
 	MaxAddresses int  // addresses to remember, the latest; 0 = 10,000
 
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; none by default
+
+	// KeyRequired refuses everybody while there are no keys: for a service that others reach,
+	// which may have started before its database could say whether there are any.
+	KeyRequired bool
 }
 
 // DefaultFailedAuth is the limit on failed authentications that the service starts with.

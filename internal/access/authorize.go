@@ -42,7 +42,7 @@ func (a *Access) Authorize(r *http.Request, need Scope) (Principal, error) {
 	if keys == nil {
 		return Principal{}, errs.New(errs.Unavailable, "the access keys are not known yet")
 	}
-	if !keys.any {
+	if !keys.any && !a.config.KeyRequired {
 		return Principal{Scopes: Admin}, nil
 	}
 	key, problem := keyOf(r.Header)

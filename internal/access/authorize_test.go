@@ -24,6 +24,19 @@ func TestWithoutKeysEverybodyMayDoEverything(t *testing.T) {
 	}
 }
 
+func TestWithoutKeysNobodyIsLetInWhereOneIsRequired(t *testing.T) {
+	a := loaded(t, &database{}, func(c *access.Config) { c.KeyRequired = true })
+	_, err := a.Authorize(request(), access.Read)
+	wantKind(t, "no key", err, errs.Unauthorized)
+	if _, err := a.Authorize(request().WithContext(access.WithLocalAdmin(t.Context())), access.Admin); err != nil {
+		t.Errorf("the owner of the service: %v", err)
+	}
+	text, _ := create(t, a, "first", "read")
+	if _, err := a.Authorize(bearer(text), access.Read); err != nil {
+		t.Errorf("the first key: %v", err)
+	}
+}
+
 func TestBeforeTheKeysAreKnownNobodyIsLetIn(t *testing.T) {
 	db := &database{down: true}
 	a, err := access.New(access.Config{Store: db, Logger: slog.New(slog.DiscardHandler), Now: time.Now})

@@ -9,6 +9,7 @@
 // working within seconds on every replica that can read the database; before the keys were
 // read once nobody is let in; memory is bounded by the keys there are and MaxAddresses.
 //
-// With no keys at all everybody may do everything; the caller must then listen on loopback
-// only. A revoked key still counts as one: revoking the last does not open the service.
+// With no keys at all everybody may do everything, unless KeyRequired is set, as it must be on
+// anything but loopback. A revoked key still counts as one: revoking the last does not open
+// the service.
 package access

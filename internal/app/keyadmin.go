@@ -79,7 +79,7 @@ func newAccess(cfg Config, s *store.Store, logger *slog.Logger) (*access.Access,
 	return access.New(access.Config{
 		Store: s, Logger: logger.With("component", "access"), Now: time.Now,
 		PerKey: access.Rate(l.PerKey), PerAddress: access.Rate(l.PerAddress), FailedAuth: access.Rate(l.FailedAuth),
-		TrustedProxies: proxies,
+		TrustedProxies: proxies, KeyRequired: !cfg.Web.onLoopback(),
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"path/filepath"
 	"time"
@@ -20,8 +21,8 @@ const (
 	headerBytes   = 64 << 10
 )
 
-// listen opens the address, and a socket in the data directory for the command line of whoever
-// may read that directory.
+// listen opens the address, and a socket in the data directory for whoever owns that directory:
+// the whole API with every scope, for the command line, and profiles.
 func (a *App) listen(ctx context.Context) error {
 	if err := a.refuseOpenDoor(); err != nil {
 		return err
@@ -74,20 +75,20 @@ func (a *App) listenAdmin(ctx context.Context) error {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	admin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	admin := http.NewServeMux()
+	admin.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		a.api.Handler().ServeHTTP(w, r.WithContext(access.WithLocalAdmin(r.Context())))
 	})
+	admin.HandleFunc("/debug/pprof/", pprof.Index)
+	admin.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	admin.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	a.serve(l, admin, "admin socket")
 	return nil
 }
 
 // refuseOpenDoor keeps a service without keys on loopback.
 func (a *App) refuseOpenDoor() error {
-	host, _, err := net.SplitHostPort(a.cfg.Web.ListenAddress)
-	if err != nil {
-		return err
-	}
-	if a.access.Any() || !a.access.Known() || isLoopback(host) {
+	if a.access.Any() || !a.access.Known() || a.cfg.Web.onLoopback() {
 		return nil
 	}
 	return fmt.Errorf("no access keys are configured, so everybody who reaches %s could read and change everything. "+
@@ -95,9 +96,10 @@ func (a *App) refuseOpenDoor() error {
 		"or listen on 127.0.0.1", a.cfg.Web.ListenAddress, a.cfg.Data.Dir)
 }
 
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
+func (w *Web) onLoopback() bool {
+	host, _, err := net.SplitHostPort(w.ListenAddress)
+	if err != nil || host == "localhost" {
+		return err == nil
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()

@@ -17,12 +17,17 @@ import (
 // full, none of those is stored, and the service recovers by itself when there is room again.
 // With a reserve the journal refuses before the disk is full; without, every write meets ENOSPC.
 func TestJournalDiskFull(t *testing.T) {
+	story(t)
 	needRoot(t)
-	for _, c := range []struct{ name, minFree string }{{"no space left", "1"}, {"reserve", "33554432"}} {
+	for _, c := range []struct{ name, dir, minFree string }{
+		{"no space left", "journal", "1"},
+		{"reserve", "journal", "33554432"},
+		{"no space left for anything", ".", "1"},
+	} {
 		t.Run(c.name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, url string) {
 				data := filepath.Join(t.TempDir(), "data")
-				d := tmpfs(t, filepath.Join(data, "journal"), "96m")
+				d := tmpfs(t, filepath.Join(data, c.dir), "96m")
 				s, b := newService(t, url, dataDir(data), configured("journal:\n  min_free_bytes: "+c.minFree+"\n")), newBook()
 				s.start()
 				l := startLoad(t, b, steady, s)
@@ -40,6 +45,42 @@ func TestJournalDiskFull(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestStartOnFullDisk kills the process when nothing can be written any more and starts it before
+// there is room. It may refuse to start; what it had acknowledged is there when it does.
+func TestStartOnFullDisk(t *testing.T) {
+	story(t)
+	needRoot(t)
+	onEach(t, func(t *testing.T, url string) {
+		data := filepath.Join(t.TempDir(), "data")
+		d := tmpfs(t, data, "96m")
+		s, b := newService(t, url, dataDir(data), configured("journal:\n  min_free_bytes: 1\n")), newBook()
+		s.start()
+		l := startLoad(t, b, steady, s)
+		for range pick(2, 10) {
+			b.awaitYes(t, 2000)
+			d.fill()
+			b.awaitNo(t, 100)
+			s.kill()
+			s.launch()
+			eventually(t, 60*time.Second, "the service answers or gives up", func() error {
+				if _, _, err := s.get("/-/ready"); err != nil && !s.ended() {
+					return err
+				}
+				return nil
+			})
+			d.free()
+			if s.ended() {
+				t.Log("does not start on a full disk")
+				s.launch()
+			}
+			s.awaitReady(60 * time.Second)
+		}
+		b.awaitYes(t, 2000)
+		l.stop()
+		verify(t, b, nil, s)
+	})
 }
 
 // TestJournalFillsUp lets the journal reach its bound because the database is away.

@@ -15,14 +15,18 @@ func TestKillUnderLoad(t *testing.T) {
 		s, b := newService(t, url), newBook()
 		s.start()
 		l := startLoad(t, b, steady, s)
+		var slowest time.Duration
 		for range pick(5, 50) {
 			b.awaitYes(t, 1+rand.IntN(2000))
 			s.kill()
+			began := time.Now()
 			s.start()
+			slowest = max(slowest, time.Since(began))
 		}
 		b.awaitYes(t, 1)
 		l.stop()
 		verify(t, b, nil, s)
+		t.Logf("ready again after %v at most", slowest.Round(time.Millisecond))
 	})
 }
 

@@ -60,6 +60,9 @@ func startLoad(t *testing.T, b *book, p pressure, targets ...*service) *load {
 	for range p.workers {
 		l.wg.Go(func() { l.work(ctx) })
 	}
+	for _, s := range targets {
+		l.wg.Go(func() { l.audit(ctx, s) })
+	}
 	t.Cleanup(l.stop)
 	return l
 }
@@ -91,6 +94,19 @@ func (l *load) work(ctx context.Context) {
 			again = ids
 			breathe(ctx)
 		}
+	}
+}
+
+// audit asks for the ledger all the time: its sums hold at every moment, not only at the end.
+func (l *load) audit(ctx context.Context, s *service) {
+	for ctx.Err() == nil {
+		var a account
+		if err := s.ask("/api/analytics/ledger", &a); err == nil {
+			if err := a.check(); err != nil {
+				l.book.fault("the ledger under load does not add up: %v: %+v", err, a)
+			}
+		}
+		breathe(ctx)
 	}
 }
 

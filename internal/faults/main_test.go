@@ -40,7 +40,7 @@ var program func() (string, error)
 
 func builder(dir string) func() (string, error) {
 	return sync.OnceValues(func() (string, error) {
-		path := filepath.Join(dir, "tidemark")
+		path := filepath.Join(dir, "service-under-test")
 		cmd := exec.Command("go", "build", "-o", path, "github.com/tidemark-obs/tidemark/cmd/tidemark")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("%w: %s", err, out)

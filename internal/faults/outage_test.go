@@ -35,18 +35,35 @@ func TestPostgresStopped(t *testing.T) {
 	s.awaitReady(60 * time.Second)
 	b.awaitYes(t, 1000)
 
-	for range pick(3, 20) {
-		if err := pg.Restart(pgtest.Immediate); err != nil {
+	for round := range pick(4, 20) {
+		if err := pg.Stop(pgtest.Immediate); err != nil {
 			t.Fatal(err)
 		}
+		if round%2 == 1 { // both crash, as when they share a machine
+			s.kill()
+		}
+		if err := pg.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if round%2 == 1 {
+			s.start()
+		}
 		b.awaitYes(t, 1000)
+	}
+
+	if err := pg.Pause(); err != nil { // connections stay open, nothing answers
+		t.Fatal(err)
+	}
+	b.awaitYes(t, 4000)
+	if err := pg.Resume(); err != nil {
+		t.Fatal(err)
 	}
 	l.stop()
 	verify(t, b, nil, s)
 }
 
 // TestStartWithoutPostgres starts the service while the database is away, with events of the
-// process before in the journal. It knows no keys yet and therefore refuses everybody; when the
+// process before, which was stopped without it too, in the journal. It knows no keys yet and therefore refuses everybody; when the
 // database is there it drains and serves without another start.
 func TestStartWithoutPostgres(t *testing.T) {
 	story(t)
@@ -59,6 +76,11 @@ func TestStartWithoutPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.awaitYes(t, 2000)
+	if code := s.terminate(60 * time.Second); code != 0 {
+		t.Errorf("exit code %d after SIGTERM without a database", code)
+	}
+	s.launch()
+	b.awaitNo(t, 100)
 	s.kill()
 	s.launch()
 	b.awaitNo(t, 100)

@@ -127,21 +127,35 @@ func (s *service) start() {
 func (s *service) awaitReady(within time.Duration) {
 	s.t.Helper()
 	eventually(s.t, within, "ready", func() error {
-		select {
-		case <-s.gone:
-			if strings.Contains(s.logTail(1000), "address already in use") {
-				s.launch()
-				return errors.New("started again on another port")
-			}
-			s.t.Fatalf("the service ended by itself: %v\n%s", s.cmd.ProcessState, s.logTail(4000))
-		default:
+		if s.ended() && strings.Contains(s.logTail(1000), "address already in use") {
+			s.launch()
+			return errors.New("started again on another port")
 		}
+		s.mustRun()
 		status, body, err := s.get("/-/ready")
 		if err == nil && status != http.StatusOK {
 			err = fmt.Errorf("%d: %s", status, body)
 		}
 		return err
 	})
+}
+
+// ended tells whether the process is gone.
+func (s *service) ended() bool {
+	select {
+	case <-s.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// mustRun ends the test when the process has ended by itself.
+func (s *service) mustRun() {
+	s.t.Helper()
+	if s.ended() {
+		s.t.Fatalf("the service ended by itself: %v", s.cmd.ProcessState)
+	}
 }
 
 // address is where the current or last process listens.

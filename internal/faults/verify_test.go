@@ -40,6 +40,7 @@ func settled(t *testing.T, s *service) account {
 	t.Helper()
 	var a account
 	eventually(t, 120*time.Second, "nothing pending", func() error {
+		s.mustRun()
 		a = account{}
 		if err := s.ask("/api/analytics/ledger", &a); err != nil {
 			return err

@@ -21,6 +21,10 @@ type batch struct {
 	outs counts
 }
 
+// maxResultFaults bounds the faults told of one event among many: a small bad request must not
+// ask for a large answer.
+const maxResultFaults = 10
+
 // counts is what became of a batch's events.
 type counts struct{ tracked, sampled, rejected int }
 
@@ -156,6 +160,7 @@ func appendResult(out []byte, i int, it *ingest.Item) []byte {
 	switch {
 	case it.Err != nil:
 		faults, detail := faultsOf(it.Err)
+		faults = faults[:min(len(faults), maxResultFaults)]
 		out = appendQuoted(append(out, `,"status":"rejected","error":`...), sentence(detail, faults))
 		if len(faults) > 0 {
 			out = appendFields(append(out, `,"errors":`...), faults)

@@ -31,9 +31,15 @@ type EventContext struct {
 }
 
 // TrackRequest is one event in its short form; the long form has event_name and event_type.
+//
+// The specialised forms are taken as well, recognised by their fields: {operation, duration_ms,
+// memory_usage_mb, cpu_percent, success, error_message}, {interaction_type, element, page_path,
+// coordinates} and {method, path, status_code, duration_ms, user_agent}.
 type TrackRequest struct {
-	Event     string `json:"event,omitempty" minLength:"1" maxLength:"100" doc:"The event's name; event_name is taken too"`
-	EventType string `json:"event_type,omitempty" enum:"page_view,user_interaction,api_request,api_error,operation_timing,system_metric,custom" doc:"custom where it is absent"`
+	_         struct{} `json:"-" additionalProperties:"true"`
+	Event     string   `json:"event,omitempty" minLength:"1" maxLength:"100" doc:"The event's name; event_name is the same"`
+	EventName string   `json:"event_name,omitempty" minLength:"1" maxLength:"100" doc:"The event's name in the long form"`
+	EventType string   `json:"event_type,omitempty" enum:"page_view,user_interaction,api_request,api_error,operation_timing,system_metric,custom" doc:"custom where it is absent"`
 	EventContext
 }
 
@@ -100,7 +106,8 @@ func (s *Server) registerDoors() {
 	overloaded := []int{http.StatusServiceUnavailable}
 	one := map[int]payload{200: Tracked{}}
 	s.plain(operation{route: door("/track"), id: "track", tag: "ingest", summary: "Take in one event",
-		detail: "200 means that the event is on disk and will be stored exactly once.", faults: overloaded},
+		detail: "200 means that the event is on disk and will be stored exactly once. Instead of event, the fields of a specialised form may stand: " +
+			"operation and duration_ms; interaction_type; or method, path and status_code.", faults: overloaded},
 		TrackRequest{}, one, s.single(eventjson.FormAny, "Event tracked successfully"))
 	s.plain(operation{route: door("/user/page-view"), id: "page-view", tag: "ingest", summary: "Take in a page view", faults: overloaded},
 		PageViewRequest{}, one, s.single(eventjson.FormPageView, "Page view tracked"))

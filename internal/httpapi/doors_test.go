@@ -34,7 +34,7 @@ func TestSingleDoorsRefuse(t *testing.T) {
 		{"/track", `[{"event":"x"}]`, 422, ""},
 		{"/track", `{"event":"x","properties":{"a":"` + strings.Repeat(`b","c":"`, 4096) + `"}}`, 413, ""},
 		{"/user/page-view", `{"user_id":"u"}`, 422, "/path"},
-		{"/user/page-view", `{"path":"/","event":"x"}`, 422, "/event_name"},
+		{"/user/page-view", `{"path":"/","event":"x"}`, 422, "/event"},
 		{"/user/page-view", `{"path":7}`, 422, "/path"},
 		{"/user/interaction", `{"element":"#a"}`, 422, "/interaction_type"},
 		{"/user/interaction", `{"interaction_type":"click","coordinates":3}`, 422, "/coordinates"},

@@ -35,11 +35,12 @@ func (s *Server) createEvent(w http.ResponseWriter, r *http.Request) error {
 	stored, err := s.awaitStored(ctx, seq, item)
 	switch {
 	case err == nil:
-	case errs.Is(err, errs.Unavailable), errors.Is(err, context.DeadlineExceeded):
-		return writeJSON(w, http.StatusAccepted, ReceiptAnswer{EventID: item.Event.ID, Status: string(store.StatusPending)})
-	default:
+	case errs.Is(err, errs.Invalid), errs.Is(err, errs.Conflict), r.Context().Err() != nil:
 		w.Header().Del("Location")
 		return err
+	default: // it is on disk all the same: a failure would make the client send it again
+		s.deps.Logger.Debug("an event was accepted and cannot be shown", "request_id", requestIDOf(w), "error", err)
+		return writeJSON(w, http.StatusAccepted, ReceiptAnswer{EventID: item.Event.ID, Status: string(store.StatusPending)})
 	}
 	status := http.StatusOK
 	if stored.ReceivedAt.Equal(item.Event.ReceivedAt) { // this very event, not one of the same id before it

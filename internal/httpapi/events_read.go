@@ -66,7 +66,7 @@ type (
 		SessionID string   `query:"session_id"`
 		Severity  string   `query:"severity" enum:"low,medium,high,critical"`
 		Processed string   `query:"processed" enum:"true,false"`
-		Tags      []string `query:"tags,explode" doc:"All of them; repeated or separated by commas"`
+		Tags      []string `query:"tags,explode" nullable:"false" doc:"All of them; repeated or separated by commas"`
 		StartDate string   `query:"start_date" doc:"RFC 3339 or YYYY-MM-DD"`
 		EndDate   string   `query:"end_date" doc:"RFC 3339 or YYYY-MM-DD; not in the range"`
 		Limit     int      `query:"limit" minimum:"1" maximum:"1000" default:"100"`

@@ -160,3 +160,17 @@ func (m *memory) MarkProcessed(_ context.Context, ids []string, _ time.Time) (in
 func (m *memory) Stats(context.Context, time.Time, time.Time) (store.Stats, error) {
 	return store.Stats{}, m.storeErr
 }
+
+// slowStore needs 200 ms to store.
+type slowStore struct{ Intake }
+
+func (s slowStore) WaitStored(ctx context.Context, seq uint64) error {
+	wait := time.NewTimer(200 * time.Millisecond)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return s.Intake.WaitStored(ctx, seq)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -76,19 +76,39 @@ func (s *inflaters) into(ctx context.Context, b *body, c coding) error {
 }
 
 func (f *inflater) gunzip(in []byte) ([]byte, error) {
-	src := bytes.NewReader(in)
 	if f.gzip == nil {
 		f.gzip = new(gzip.Reader)
 	}
-	if err := f.gzip.Reset(src); err != nil {
+	if err := f.gzip.Reset(bytes.NewReader(in)); err != nil {
 		return nil, err
 	}
+	return f.drain(f.gzip)
+}
+
+func (f *inflater) unzstd(in []byte) ([]byte, error) {
+	if f.zstd == nil {
+		// Concurrency 1 decodes in this goroutine: there is none to join.
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(maxWindow))
+		if err != nil {
+			return nil, err
+		}
+		f.zstd = d
+	}
+	if err := f.zstd.Reset(bytes.NewReader(in)); err != nil {
+		return nil, err
+	}
+	return f.drain(f.zstd)
+}
+
+// drain reads src into f.out, which has room for one byte over the limit.
+func (f *inflater) drain(src io.Reader) ([]byte, error) {
 	out := f.out[:0]
 	for {
 		if len(out) == cap(out) {
 			return nil, errOverLimit
 		}
-		n, err := f.gzip.Read(out[len(out):cap(out)])
+		n, err := src.Read(out[len(out):cap(out)])
 		out = out[:len(out)+n]
 		if err == io.EOF {
 			return out, nil
@@ -97,21 +117,4 @@ func (f *inflater) gunzip(in []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-}
-
-func (f *inflater) unzstd(in []byte) ([]byte, error) {
-	if f.zstd == nil {
-		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(maxWindow),
-			zstd.WithDecodeAllCapLimit(true))
-		if err != nil {
-			return nil, err
-		}
-		f.zstd = d
-	}
-	out, err := f.zstd.DecodeAll(in, f.out[:0])
-	if errors.Is(err, zstd.ErrDecoderSizeExceeded) {
-		return nil, errOverLimit
-	}
-	return out, err
 }

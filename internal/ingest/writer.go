@@ -27,7 +27,6 @@ type writer struct {
 	logger   *slog.Logger
 	progress *progress
 	metrics  *writerMetrics
-	purged   time.Time // when the journal was last relieved of what is stored
 }
 
 func newWriter(cfg Config) *writer {
@@ -105,10 +104,11 @@ func (w *writer) begin(ctx context.Context, c store.Cursor) (after uint64, err e
 	return after, nil
 }
 
-// pump runs the three steps side by side: read and decode, gather, commit.
+// pump runs the three steps side by side: read and decode, gather, commit; and purges behind them.
 func (w *writer) pump(ctx context.Context, cursor store.Cursor, after uint64) error {
 	g, ctx := errgroup.WithContext(ctx)
 	loads, works := make(chan load, 4), make(chan *work)
+	g.Go(func() error { w.relieve(ctx); return nil })
 	g.Go(func() error { defer close(loads); return w.load(ctx, after, loads) })
 	g.Go(func() error { defer close(works); w.gather(ctx, continueFrom(cursor, after), loads, works); return nil })
 	g.Go(func() error {
@@ -136,7 +136,6 @@ func (w *writer) commit(ctx context.Context, from store.Cursor, b *work) (store.
 			now := w.cfg.Now()
 			w.metrics.wrote(len(batch.Events), now.Sub(began))
 			w.progress.advance(res.Cursor, true, now)
-			w.purge(ctx, res.Cursor.Seq)
 			return res.Cursor, nil
 		}
 		switch errs.KindOf(err) {
@@ -164,15 +163,27 @@ func (w *writer) commit(ctx context.Context, from store.Cursor, b *work) (store.
 	}
 }
 
-// purge relieves the journal of what is stored, now and then. A failure only delays it.
-func (w *writer) purge(ctx context.Context, upTo uint64) {
-	now := w.cfg.Now()
-	if now.Sub(w.purged) < purgeEvery {
-		return
-	}
-	w.purged = now
-	if err := w.cfg.Log.Purge(ctx, upTo); err != nil && ctx.Err() == nil {
-		w.logger.Warn("purging stored events from the journal", "cause", err)
+// relieve purges what is stored from the journal: at the start, which tells the journal how far the
+// database is, and then now and then. It does not wait for the next commit: a full journal takes
+// nothing, so there would be none. A failure only delays it.
+func (w *writer) relieve(ctx context.Context) {
+	tick := time.NewTicker(purgeEvery)
+	defer tick.Stop()
+	for purged := uint64(0); ; {
+		if c, _, _ := w.progress.state(); c.Seq > purged {
+			err := w.cfg.Log.Purge(ctx, c.Seq)
+			switch {
+			case err == nil:
+				purged = c.Seq
+			case ctx.Err() == nil:
+				w.logger.Warn("purging stored events from the journal", "cause", err)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -67,7 +67,11 @@ func benchmarkAppend(b *testing.B, producers, batch int, read bool) {
 	ctx, stop := context.WithCancel(context.Background())
 	var reader sync.WaitGroup
 	if read {
-		reader.Go(func() { drain(b, ctx, j) })
+		r, err := j.Read(ctx, 0, false)
+		if err != nil {
+			b.Fatal(err)
+		}
+		reader.Go(func() { drain(ctx, b, j, r) })
 	}
 	e := journal.Entry{Lines: bytes.Repeat(benchLine, batch), Counts: event.Counts{Accepted: uint64(batch)}}
 	var next atomic.Int64
@@ -103,12 +107,7 @@ func benchmarkAppend(b *testing.B, producers, batch int, read bool) {
 }
 
 // drain reads and purges as the store writer does.
-func drain(b *testing.B, ctx context.Context, j *journal.Journal) {
-	r, err := j.Read(ctx, 0, false)
-	if err != nil {
-		b.Error(err)
-		return
-	}
+func drain(ctx context.Context, b *testing.B, j *journal.Journal, r *journal.Reader) {
 	defer r.Close()
 	purged := time.Now()
 	for {

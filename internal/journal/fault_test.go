@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -228,50 +226,4 @@ func TestDiskReserve(t *testing.T) {
 	free()
 	journaltest.Eventually(t, "the journal takes events again", func() bool { return c.append(t.Context(), j, 100) == nil })
 	c.verify(t, j)
-}
-
-// TestMissingMessages: a disk that comes back without what was acknowledged is not trusted.
-func TestMissingMessages(t *testing.T) {
-	dir, free := smallDisk(t, 24<<20, 8<<20)
-	var told atomic.Bool
-	j := openJournal(t, func(c *journal.Config) {
-		c.Dir, c.MinFree, c.AppendTimeout = dir, -1, time.Second
-		c.Logger = slog.New(spy{c.Logger.Handler(), func(r slog.Record) {
-			r.Attrs(func(a slog.Attr) bool {
-				if a.Key == "error" && bytes.Contains([]byte(a.Value.String()), []byte("missing")) {
-					told.Store(true)
-				}
-				return true
-			})
-		}})
-	})
-	c := newClient()
-	for c.append(t.Context(), j, 100_000) == nil {
-		continue
-	}
-	blocks, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "*", "msgs", "*.blk"))
-	if err != nil || len(blocks) == 0 {
-		t.Fatalf("no block files: %v", err)
-	}
-	for _, b := range blocks {
-		if err := os.Truncate(b, 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	free()
-	journaltest.Eventually(t, "the log says that messages are missing", told.Load)
-	if err := c.append(t.Context(), j, 100); !errs.Is(err, errs.Unavailable) {
-		t.Fatalf("the answer is %v", err)
-	}
-}
-
-// spy shows a handler's records to a test.
-type spy struct {
-	slog.Handler
-	see func(slog.Record)
-}
-
-func (s spy) Handle(ctx context.Context, r slog.Record) error {
-	s.see(r)
-	return s.Handler.Handle(ctx, r)
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
@@ -32,7 +31,7 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (Result, error) {
 		if err != nil {
 			return err
 		}
-		dup, err := s.d.insert(ctx, ses, b.Events, now)
+		dup, err := s.insert(ctx, ses, b.Events, now)
 		if err != nil {
 			return err
 		}
@@ -56,17 +55,30 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (Result, error) {
 // refuses one of them.
 func (s *Store) Probe(ctx context.Context, events []event.Event) error {
 	return s.transact(ctx, func(ctx context.Context, ses session) error {
-		if _, err := s.d.insert(ctx, ses, events, micro(s.cfg.Now())); err != nil {
+		if _, err := s.insert(ctx, ses, events, micro(s.cfg.Now())); err != nil {
 			return err
 		}
 		return errRollback
 	})
 }
 
+// insert checks the events first: the databases differ in what they do with texts they cannot hold.
+func (s *Store) insert(ctx context.Context, ses session, events []event.Event, now time.Time) (duplicates, error) {
+	for i := range events {
+		if err := checkEvent(&events[i]); err != nil {
+			return duplicates{}, err
+		}
+	}
+	if len(events) == 0 {
+		return duplicates{}, nil
+	}
+	return s.d.insert(ctx, ses, events, now)
+}
+
 func (s *Store) keepReceipts(ctx context.Context, ses session, receipts []Receipt, gone []string, now time.Time) error {
 	rows := make([][]any, 0, len(receipts)+len(gone))
 	for _, r := range receipts {
-		rows = append(rows, []any{text(r.EventID), string(r.Status), text(r.Reason), micro(r.At)})
+		rows = append(rows, []any{clean(r.EventID), string(r.Status), clean(r.Reason), micro(r.At)})
 	}
 	for _, id := range gone {
 		rows = append(rows, []any{id, string(StatusDuplicate), "", now})
@@ -81,13 +93,7 @@ func (s *Store) keepDeadLetters(ctx context.Context, ses session, dead []DeadLet
 		if payload == nil {
 			payload = []byte{}
 		}
-		rows[i] = []any{text(d.EventID), d.Reason.String(), text(d.Detail), payload, micro(d.At)}
+		rows[i] = []any{clean(d.EventID), d.Reason.String(), clean(d.Detail), payload, micro(d.At)}
 	}
 	return s.d.load(ctx, ses, "dead_letters", []string{"event_id", "reason", "detail", "payload", "noted_at"}, rows)
-}
-
-// text makes a string one that every database takes: what is said about a refused event must not
-// be refused in its turn.
-func text(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

@@ -25,7 +25,7 @@ type dialect interface {
 	// texts makes a list of strings the value of a text[] placeholder.
 	texts([]string) any
 
-	// insert stores the events that are new, in the session's transaction.
+	// insert stores the events that are new, in the session's transaction. There is at least one.
 	insert(ctx context.Context, ses session, events []event.Event, now time.Time) (duplicates, error)
 	// load appends rows to a table, in the session's transaction.
 	load(ctx context.Context, ses session, table string, columns []string, rows [][]any) error

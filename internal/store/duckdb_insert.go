@@ -1,27 +1,20 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/duckdb/duckdb-go/v2"
 
-	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
 )
 
 // insert appends the events that are new. The filter names the ids that may not be; the tables say
 // which of those really are not.
 func (d *duck) insert(ctx context.Context, ses session, events []event.Event, now time.Time) (duplicates, error) {
-	if len(events) == 0 {
-		return duplicates{}, nil
-	}
 	if d.seen == nil {
 		if err := d.recall(ctx, ses); err != nil {
 			return duplicates{}, err
@@ -107,9 +100,6 @@ func (d *duck) existing(ctx context.Context, ses session, ids []string, now time
 }
 
 func appendEvent(a *duckdb.Appender, v []driver.Value, e *event.Event) error {
-	if err := checkTexts(e); err != nil {
-		return err
-	}
 	tags, err := tagsText(e.Tags)
 	if err != nil {
 		return err
@@ -122,25 +112,6 @@ func appendEvent(a *duckdb.Appender, v []driver.Value, e *event.Event) error {
 	v[15], v[16] = nullText(e.Referrer), nullText(e.Timezone)
 	v[17], v[18], v[19] = nullBytes(e.Properties), nullBytes(e.Metadata), tags
 	return a.AppendRow(v...)
-}
-
-// checkTexts refuses what PostgreSQL refuses too. DuckDB's appender would make NULL of a text that is
-// not UTF-8, and keep a NUL.
-func checkTexts(e *event.Event) error {
-	for _, s := range [...]string{
-		e.ID, e.Name, string(e.Type), string(e.Severity), e.UserID, e.AnonymousID, e.SessionID,
-		e.Source, e.UserAgent, e.IPAddress, e.Referrer, e.Timezone,
-	} {
-		if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
-			return errs.New(errs.Invalid, "a text of the event is not valid UTF-8 or has a NUL")
-		}
-	}
-	for _, o := range [...]event.Object{e.Properties, e.Metadata} {
-		if !utf8.Valid(o) || bytes.IndexByte(o, 0) >= 0 {
-			return errs.New(errs.Invalid, "properties or metadata are not valid UTF-8 or have a NUL")
-		}
-	}
-	return nil
 }
 
 func nullText(s string) driver.Value {

@@ -18,6 +18,9 @@ const selectEvent = `SELECT ` + eventColumns + ` FROM events WHERE event_id = $1
 // Get returns one event, NotFound where it is not stored.
 func (s *Store) Get(ctx context.Context, id string) (event.Event, error) {
 	var e event.Event
+	if err := checkTexts(id); err != nil {
+		return e, err
+	}
 	err := s.query(ctx, func(ctx context.Context, db *sqlx.DB) (err error) {
 		e, err = get(ctx, db, id)
 		return err
@@ -45,6 +48,9 @@ func (a *arguments) bind(v any) string {
 // Update changes an event and returns it as it is now. Processed events keep the time at which
 // they first became so.
 func (s *Store) Update(ctx context.Context, id string, p Patch, now time.Time) (event.Event, error) {
+	if err := p.check(id); err != nil {
+		return event.Event{}, err
+	}
 	var args arguments
 	var set []string
 	if p.Processed != nil {
@@ -84,6 +90,20 @@ func (s *Store) Update(ctx context.Context, id string, p Patch, now time.Time) (
 	return e, err
 }
 
+func (p *Patch) check(id string) error {
+	texts := []string{id}
+	if p.Severity != nil {
+		texts = append(texts, string(*p.Severity))
+	}
+	if p.Tags != nil {
+		texts = append(texts, *p.Tags...)
+	}
+	if p.Metadata != nil {
+		texts = append(texts, string(*p.Metadata))
+	}
+	return checkTexts(texts...)
+}
+
 // nullString is JSON text to write; a []byte would be taken for binary data.
 func nullString(o event.Object) any {
 	if o == nil {
@@ -106,6 +126,9 @@ WHERE event_id IN (
 // MarkProcessed marks events as processed and returns how many were not before. Unknown ids are
 // passed over.
 func (s *Store) MarkProcessed(ctx context.Context, ids []string, now time.Time) (int64, error) {
+	if err := checkTexts(ids...); err != nil {
+		return 0, err
+	}
 	var n int64
 	err := s.transact(ctx, func(ctx context.Context, ses session) error {
 		result, err := ses.ExecContext(ctx, s.markProcessed(), s.d.texts(ids), micro(now))
@@ -126,6 +149,9 @@ const (
 // Delete removes an event for good, NotFound where it is not stored. Its id stays behind, so that
 // the same event sent again is a duplicate.
 func (s *Store) Delete(ctx context.Context, id string) error {
+	if err := checkTexts(id); err != nil {
+		return err
+	}
 	return s.transact(ctx, func(ctx context.Context, ses session) error {
 		result, err := ses.ExecContext(ctx, deleteEvent, id)
 		if err != nil {

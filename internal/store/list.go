@@ -17,6 +17,9 @@ func (s *Store) List(ctx context.Context, f Filter, p Page) ([]event.Event, erro
 	if p.Limit < 1 {
 		return nil, errs.New(errs.Internal, "a page needs a limit")
 	}
+	if err := checkTexts(append([]string{f.EventType, f.EventName, f.UserID, f.SessionID, f.Severity, p.EventID}, f.Tags...)...); err != nil {
+		return nil, err
+	}
 	var args arguments
 	conditions, err := f.conditions(s.d, &args)
 	if err != nil {

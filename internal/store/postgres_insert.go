@@ -44,9 +44,6 @@ WHERE e.event_id IS NULL OR e.xmin <> pg_current_xact_id()::xid`
 // Tombstones are looked up after the insert, not before: an insert that had to wait for the
 // deletion of the very same event sees its tombstone only then.
 func (d *postgres) insert(ctx context.Context, ses session, events []event.Event, _ time.Time) (duplicates, error) {
-	if len(events) == 0 {
-		return duplicates{}, nil
-	}
 	order, dup := byID(events)
 	if _, err := ses.ExecContext(ctx, createBatch); err != nil {
 		return dup, err

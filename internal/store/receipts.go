@@ -23,6 +23,9 @@ SELECT status, reason, noted_at FROM (
 // the same id; else duplicate (sent again after it was deleted), dead_lettered, rejected, or
 // stored with the reason "deleted". NotFound when nothing is known about it.
 func (s *Store) Receipt(ctx context.Context, id string) (Receipt, error) {
+	if err := checkTexts(id); err != nil {
+		return Receipt{}, err
+	}
 	var r struct {
 		Status Status
 		Reason string

@@ -6,21 +6,19 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
 )
 
 // found is what the members of one event's JSON object held.
 type found struct {
-	seen      set             // given, whatever the value
-	given     set             // given and not null
-	texts     [numTexts]span  // of r.text
-	forms     [numFields]span // of r.out; only those of the specialised forms
-	tags      []span          // of r.text
-	objects   [2]span         // of r.out: properties and metadata
-	keys      int             // in properties
+	seen      set            // given, whatever the value
+	given     set            // given and not null
+	texts     [numTexts]span // of r.strings
+	forms     [numForm]span  // of r.out: the fields of the specialised forms
+	tags      []span         // of r.strings
+	objects   [2]span        // of r.out: properties and metadata
+	keys      int            // in properties
 	timestamp time.Time
 	rate      float64
 	processed bool
@@ -55,23 +53,26 @@ func (d *Decoder) DecodeAs(form Form, raw []byte, e *event.Event) (warnings []er
 }
 
 func (r *reader) event(form Form, e *event.Event) error {
-	size := r.source.Len()
-	if size > r.limits.EventBytes {
+	const what = "the event"
+	if len(r.raw) > r.limits.EventBytes {
 		r.findID()
-		return errs.New(errs.TooLarge, "the event is larger than "+strconv.Itoa(r.limits.EventBytes)+" bytes")
+		return errs.New(errs.TooLarge, what+" is larger than "+strconv.Itoa(r.limits.EventBytes)+" bytes")
 	}
-	if k := r.json.PeekKind(); k != '{' && k != jsontext.KindInvalid {
-		return r.wrongKind("the event", "must be a JSON object")
+	if err := r.next(); err != nil {
+		return malformed(what, err)
+	}
+	if r.kind != '{' {
+		return r.wrongKind(what, "must be a JSON object")
 	}
 	if err := r.members(); err != nil {
-		return malformed("the event", err)
+		return malformed(what, err)
 	}
 	form = r.resolve(form)
 	r.fill(e)
 	r.specialise(form, e)
 	r.judge(form, e)
 	if len(r.problems) > 0 {
-		return &errs.Error{Kind: errs.Invalid, Detail: "the event is not valid", Fields: r.problems}
+		return &errs.Error{Kind: errs.Invalid, Detail: what + " is not valid", Fields: r.problems}
 	}
 	if e.IPAddress != "" && !r.keepFullIP {
 		e.IPAddress = event.TruncateIP(e.IPAddress)
@@ -81,9 +82,9 @@ func (r *reader) event(form Form, e *event.Event) error {
 
 // wrongKind reads on to the end to tell the wrong kind of value from broken syntax.
 func (r *reader) wrongKind(what, message string) error {
-	err := r.json.SkipValue()
+	err := r.skip()
 	if err == nil {
-		err = r.end()
+		err = r.finish()
 	}
 	if err != nil {
 		return malformed(what, err)
@@ -91,51 +92,54 @@ func (r *reader) wrongKind(what, message string) error {
 	return &errs.Error{Kind: errs.Invalid, Detail: what + " " + message, Fields: []errs.Field{{Message: message}}}
 }
 
-// members reads the whole object.
+// members reads the members of the event.
 func (r *reader) members() error {
-	if _, err := r.json.ReadToken(); err != nil {
-		return err
-	}
-	for r.json.PeekKind() == '"' {
-		raw, err := r.json.ReadValue()
+	for {
+		if err := r.next(); err != nil {
+			return err
+		}
+		if r.kind == '}' {
+			return r.finish()
+		}
+		f, known := r.knownField()
+		if err := r.next(); err != nil {
+			return err
+		}
+		var err error
+		if known && r.kind != 'n' { // null is how many clients say absent
+			r.found.given |= setOf(f)
+			err = r.field(f)
+		} else {
+			err = r.skip()
+		}
 		if err != nil {
 			return err
 		}
-		if err := r.topLevel(raw); err != nil {
-			return err
-		}
 	}
-	if _, err := r.json.ReadToken(); err != nil { // the closing brace, or what is wrong
-		return err
-	}
-	return r.end()
 }
 
-// topLevel reads the value of the member named raw.
-func (r *reader) topLevel(raw []byte) error {
-	key := raw[1 : len(raw)-1]
+// knownField tells which field the last token names, and notes those that no event has and
+// those that were given before.
+func (r *reader) knownField() (field, bool) {
+	key := r.raw[r.start+1 : r.end-1]
 	if bytes.IndexByte(key, '\\') >= 0 {
-		r.unquoted, _ = unquote(r.unquoted[:0], raw)
+		r.unquoted, _ = unquote(r.unquoted[:0], r.text())
 		key = r.unquoted
 	}
 	f, known := fieldOf(key)
 	switch {
 	case !known && identifier(key):
 		r.faultAt("/"+string(key), "is not a field of an event; put it into properties")
-		return r.json.SkipValue()
+		return 0, false
 	case !known:
 		r.faultAt("", "has a field that is not one of an event; put it into properties")
-		return r.json.SkipValue()
+		return 0, false
 	case r.found.seen.has(f):
 		r.faultAt(f.location(), "is given more than once")
-		return r.json.SkipValue()
+		return 0, false
 	}
 	r.found.seen |= setOf(f)
-	if r.json.PeekKind() == 'n' { // null is how many clients say absent
-		return r.json.SkipValue()
-	}
-	r.found.given |= setOf(f)
-	return r.field(f)
+	return f, true
 }
 
 // identifier reports whether an unknown name is one that may be shown.
@@ -144,15 +148,14 @@ func identifier(key []byte) bool {
 		return false
 	}
 	for i, c := range key {
-		letter := 'a' <= c|0x20 && c|0x20 <= 'z' || c == '_'
-		if !letter && (i == 0 || c != '-' && c != '.' && (c < '0' || c > '9')) {
+		if !letter(c) && c != '_' && (i == 0 || c != '-' && c != '.' && !digit(c)) {
 			return false
 		}
 	}
 	return true
 }
 
-// field reads the value, not null, of a known field.
+// field reads the value, not null, that the last token began.
 func (r *reader) field(f field) error {
 	switch f {
 	case fieldProperties, fieldMetadata:
@@ -164,70 +167,78 @@ func (r *reader) field(f field) error {
 	case fieldSampleRate:
 		return r.sampleRate()
 	case fieldProcessed:
-		return r.processed()
+		if r.kind != 't' && r.kind != 'f' {
+			r.faultAt(f.location(), "must be true or false")
+		}
+		r.found.processed = r.kind == 't'
+		return r.skip()
 	case fieldReceivedAt, fieldProcessedAt:
 		r.found.warnings = append(r.found.warnings, errs.Field{
 			Location: f.location(), Message: "is set by the service; what was sent is ignored"})
-		return r.json.SkipValue()
+		return r.skip()
 	case fieldShortName:
-		f = fieldName
-		if r.found.given.has(fieldName) {
-			r.faultAt("/event", "stands beside event_name; give one of them")
-			return r.json.SkipValue()
-		}
+		return r.name(fieldName)
 	case fieldName:
-		if r.found.given.has(fieldShortName) {
-			r.faultAt("/event_name", "stands beside event; give one of them")
-			return r.json.SkipValue()
-		}
+		return r.name(fieldShortName)
 	}
 	if f >= firstForm {
 		return r.formField(f)
 	}
 	at, wrong, err := r.addText()
 	if wrong != "" {
-		location := f.location()
-		if f == fieldName {
-			location = r.nameLocation(FormAny)
-		}
-		r.faultAt(location, wrong)
+		r.faultAt(f.location(), wrong)
 	}
 	r.found.texts[f] = at
 	return err
 }
 
-// addText reads a string into r.text and says what is wrong with its kind or its escapes;
+// name reads the event's name, unless it was given in its other form.
+func (r *reader) name(other field) error {
+	location := fieldName.location()
+	if other == fieldName {
+		location = fieldShortName.location()
+	}
+	if r.found.given.has(other) {
+		r.faultAt(location, "stands beside "+other.String()+"; give one of them")
+		return r.skip()
+	}
+	at, wrong, err := r.addText()
+	if wrong != "" {
+		r.faultAt(location, wrong)
+	}
+	r.found.texts[fieldName] = at
+	return err
+}
+
+// addText reads a string into r.strings and says what is wrong with its kind or its escapes;
 // the rest is left to Validate.
 func (r *reader) addText() (at span, wrong string, err error) {
-	if r.json.PeekKind() != '"' {
-		return span{}, "must be a string", r.json.SkipValue()
+	if r.kind != '"' {
+		return span{}, "must be a string", r.skip()
 	}
-	raw, err := r.json.ReadValue()
-	if err != nil {
-		return span{}, "", err
-	}
-	at.from = len(r.text)
-	if body := raw[1 : len(raw)-1]; bytes.IndexByte(body, '\\') < 0 {
-		r.text = append(r.text, body...)
+	at.from = int32(len(r.strings))
+	if body := r.raw[r.start+1 : r.end-1]; bytes.IndexByte(body, '\\') < 0 {
+		r.strings = append(r.strings, body...)
 	} else {
 		var whole bool
-		if r.text, whole = unquote(r.text, raw); !whole {
+		if r.strings, whole = unquote(r.strings, r.text()); !whole {
 			wrong = badText
 		}
 	}
-	at.to = len(r.text)
+	at.to = int32(len(r.strings))
 	return at, wrong, nil
 }
 
 func (r *reader) freeObject(f field) error {
-	if r.json.PeekKind() != '{' {
+	if r.kind != '{' {
 		r.faultAt(f.location(), "must be an object")
-		return r.json.SkipValue()
+		return r.skip()
 	}
-	from := len(r.out)
 	r.standAt(f.location())
+	from := len(r.out)
+	r.keep()
 	members, err := r.object(1)
-	r.found.objects[f-fieldProperties] = span{from, len(r.out)}
+	r.found.objects[f-fieldProperties] = r.kept(from)
 	if f == fieldProperties {
 		r.found.keys = members
 	}
@@ -235,19 +246,19 @@ func (r *reader) freeObject(f field) error {
 }
 
 func (r *reader) tags() error {
-	if r.json.PeekKind() != '[' {
-		r.faultAt("/tags", "must be an array of strings")
-		return r.json.SkipValue()
-	}
-	if _, err := r.json.ReadToken(); err != nil {
-		return err
+	if r.kind != '[' {
+		r.faultAt(fieldTags.location(), "must be an array of strings")
+		return r.skip()
 	}
 	for i := 0; ; i++ {
-		if kind := r.json.PeekKind(); kind == ']' || kind == jsontext.KindInvalid {
-			break
+		if err := r.next(); err != nil {
+			return err
+		}
+		if r.kind == ']' {
+			return nil
 		}
 		if i > r.limits.Tags { // enough to be too many
-			if err := r.json.SkipValue(); err != nil {
+			if err := r.skip(); err != nil {
 				return err
 			}
 			continue
@@ -261,53 +272,36 @@ func (r *reader) tags() error {
 		}
 		r.found.tags = append(r.found.tags, at)
 	}
-	_, err := r.json.ReadToken()
-	return err
 }
 
 func (r *reader) timestamp() error {
-	const message = "must be an RFC 3339 time such as 2026-03-01T12:00:00Z"
-	if r.json.PeekKind() != '"' {
-		r.faultAt("/timestamp", message)
-		return r.json.SkipValue()
+	ok := r.kind == '"'
+	if ok {
+		text := r.raw[r.start+1 : r.end-1]
+		if bytes.IndexByte(text, '\\') >= 0 {
+			r.unquoted, _ = unquote(r.unquoted[:0], r.text())
+			text = r.unquoted
+		}
+		r.found.timestamp, ok = parseTime(text)
 	}
-	raw, err := r.json.ReadValue()
-	if err != nil {
-		return err
-	}
-	r.unquoted, _ = unquote(r.unquoted[:0], raw)
-	t, ok := parseTime(r.unquoted)
 	if !ok {
-		r.faultAt("/timestamp", message)
+		r.faultAt(fieldTimestamp.location(), "must be an RFC 3339 time such as 2026-03-01T12:00:00Z")
 	}
-	r.found.timestamp = t
-	return nil
+	return r.skip()
 }
 
 func (r *reader) sampleRate() error {
-	if r.json.PeekKind() != '0' {
-		r.faultAt("/sample_rate", "must be a number")
-		return r.json.SkipValue()
+	if r.kind != '0' {
+		r.faultAt(fieldSampleRate.location(), "must be a number")
+		return r.skip()
 	}
-	raw, err := r.json.ReadValue()
-	if err == nil {
-		r.found.rate, _ = strconv.ParseFloat(string(raw), 64) // out of range is judged by Validate
-	}
-	return err
-}
-
-func (r *reader) processed() error {
-	kind := r.json.PeekKind()
-	if kind != 't' && kind != 'f' {
-		r.faultAt("/processed", "must be true or false")
-	}
-	r.found.processed = kind == 't'
-	return r.json.SkipValue()
+	r.found.rate, _ = strconv.ParseFloat(string(r.text()), 64) // Validate judges what is out of range
+	return nil
 }
 
 // fill makes the event of what was found, and of the defaults.
 func (r *reader) fill(e *event.Event) {
-	all := string(r.text)
+	all := string(r.strings)
 	for i, to := range texts(e) {
 		at := r.found.texts[i]
 		*to = all[at.from:at.to]
@@ -373,37 +367,32 @@ func (r *reader) judge(form Form, e *event.Event) {
 	}
 }
 
-func (r *reader) faultOnce(location, message string) {
-	if !r.faulty(location) {
-		r.faultAt(location, message)
-	}
-}
-
 // findID reads on until it finds the event's id, and nothing else.
 func (r *reader) findID() {
-	if _, err := r.json.ReadToken(); err != nil {
+	if r.next() != nil || r.kind != '{' {
 		return
 	}
-	for r.json.PeekKind() == '"' {
-		raw, err := r.json.ReadValue()
-		if err != nil {
+	for r.next() == nil && r.kind == '"' {
+		is := string(r.text()) == `"event_id"`
+		if r.next() != nil {
 			return
 		}
-		if string(raw) == `"event_id"` {
-			if at, wrong, err := r.addText(); wrong == "" && err == nil {
-				r.found.texts[fieldID] = at
+		if !is {
+			if r.skip() != nil {
+				return
 			}
-			return
+			continue
 		}
-		if r.json.SkipValue() != nil {
-			return
+		if at, wrong, err := r.addText(); wrong == "" && err == nil {
+			r.found.texts[fieldID] = at
 		}
+		return
 	}
 }
 
 // usableID is the id of a refused event, if it could be an id at all.
 func (r *reader) usableID() string {
-	id := r.found.texts[fieldID].of(r.text)
+	id := r.found.texts[fieldID].of(r.strings)
 	if !utf8.Valid(id) || bytes.IndexByte(id, 0) >= 0 || tooLong(id, r.limits.IDLength) || r.faulty(fieldID.location()) {
 		return ""
 	}

@@ -165,7 +165,7 @@ func TestDecodeWarns(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", raw, fieldsOf(err))
 		}
-		if got := locations(warnings); !reflect.DeepEqual(got, want) {
+		if got := locationsOf(warnings); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: warnings at %v, want %v", raw, got, want)
 		}
 		if !e.ReceivedAt.IsZero() || !e.ProcessedAt.IsZero() {

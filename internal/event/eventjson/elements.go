@@ -23,17 +23,17 @@ func (d *Decoder) Elements(raw []byte, yield func(i int, element []byte) bool) e
 
 func (r *reader) elements(yield func(i int, element []byte) bool) error {
 	const what = "the request"
-	if k := r.json.PeekKind(); k != '[' && k != jsontext.KindInvalid {
-		return r.wrongKind(what, "must be a JSON array")
-	}
-	if _, err := r.json.ReadToken(); err != nil {
+	if err := r.next(); err != nil {
 		return malformed(what, err)
+	}
+	if r.kind != '[' {
+		return r.wrongKind(what, "must be a JSON array")
 	}
 	for i := 0; ; i++ {
 		if kind := r.json.PeekKind(); kind == ']' || kind == jsontext.KindInvalid {
 			break
 		}
-		element, err := r.json.ReadValue()
+		element, err := r.json.ReadValue() // faster than its tokens
 		if err != nil {
 			return malformed(what, err)
 		}
@@ -44,7 +44,8 @@ func (r *reader) elements(yield func(i int, element []byte) bool) error {
 	if _, err := r.json.ReadToken(); err != nil { // the closing bracket, or what is wrong
 		return malformed(what, err)
 	}
-	if err := r.end(); err != nil {
+	r.end = int(r.json.InputOffset())
+	if err := r.finish(); err != nil {
 		return malformed(what, err)
 	}
 	return nil
@@ -66,17 +67,22 @@ func (d *Decoder) Object(raw []byte) (event.Object, []errs.Field) {
 }
 
 func (r *reader) wholeObject() event.Object {
-	switch size := r.source.Len(); {
-	case size > r.limits.EventBytes:
+	if len(r.raw) > r.limits.EventBytes {
 		r.fault("must have at most " + strconv.Itoa(r.limits.EventBytes) + " bytes")
 		return nil
-	case r.json.PeekKind() != '{':
+	}
+	err := r.next()
+	if err == nil && r.kind != '{' {
 		r.fault("must be a JSON object")
 		return nil
 	}
-	_, err := r.object(1)
 	if err == nil {
-		err = r.end()
+		r.keep()
+		_, err = r.object(1)
+	}
+	if err == nil {
+		r.kept(0)
+		err = r.finish()
 	}
 	if err != nil {
 		r.faultAt("", "is not valid JSON")

@@ -44,7 +44,7 @@ func fieldsOf(err error) []errs.Field {
 	return nil
 }
 
-func locations(fields []errs.Field) []string {
+func locationsOf(fields []errs.Field) []string {
 	var all []string
 	for _, f := range fields {
 		all = append(all, f.Location)
@@ -58,7 +58,7 @@ func wantInvalid(t *testing.T, err error, want ...string) {
 	if !errs.Is(err, errs.Invalid) {
 		t.Fatalf("error %v of kind %v, want kind Invalid", err, errs.KindOf(err))
 	}
-	got := locations(fieldsOf(err))
+	got := locationsOf(fieldsOf(err))
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {

@@ -47,19 +47,21 @@ const (
 	numFields
 	numTexts  = int(fieldShortName)
 	firstForm = fieldOperation
+	numForm   = int(numFields - firstForm)
 )
 
-var fieldNames = [numFields]string{
-	"event_id", "event_name", "event_type", "user_id", "anonymous_id", "session_id", "severity",
-	"source", "user_agent", "ip_address", "referrer", "timezone",
-	"event", "timestamp", "properties", "metadata", "tags", "sample_rate", "processed",
-	"received_at", "processed_at",
-	"operation", "duration_ms", "memory_usage_mb", "cpu_percent", "success", "error_message",
-	"interaction_type", "element", "page_path", "coordinates", "method", "path", "status_code",
+// locations are the pointers of the fields. Kept ready, as each field of each event needs its own.
+var locations = [numFields]string{
+	"/event_id", "/event_name", "/event_type", "/user_id", "/anonymous_id", "/session_id",
+	"/severity", "/source", "/user_agent", "/ip_address", "/referrer", "/timezone", "/event",
+	"/timestamp", "/properties", "/metadata", "/tags", "/sample_rate", "/processed",
+	"/received_at", "/processed_at", "/operation", "/duration_ms", "/memory_usage_mb",
+	"/cpu_percent", "/success", "/error_message", "/interaction_type", "/element", "/page_path",
+	"/coordinates", "/method", "/path", "/status_code",
 }
 
-func (f field) String() string   { return fieldNames[f] }
-func (f field) location() string { return "/" + fieldNames[f] }
+func (f field) String() string   { return locations[f][1:] }
+func (f field) location() string { return locations[f] }
 
 // texts are where the texts of an event belong, in the order of the fields.
 func texts(e *event.Event) [numTexts]*string {
@@ -82,7 +84,7 @@ func setOf(fields ...field) (s set) {
 func (s set) has(f field) bool { return s>>f&1 == 1 }
 
 // span is a part of one of the reader's buffers.
-type span struct{ from, to int }
+type span struct{ from, to int32 }
 
 func (s span) of(b []byte) []byte { return b[s.from:s.to] }
 
@@ -134,7 +136,7 @@ func fieldOf(name []byte) (field, bool) {
 		return fieldProcessedAt, true
 	}
 	for f := firstForm; f < numFields; f++ {
-		if string(name) == fieldNames[f] {
+		if string(name) == f.String() {
 			return f, true
 		}
 	}

@@ -80,7 +80,7 @@ func (r *reader) resolve(form Form) Form {
 		form = FormInteraction
 	case given.has(fieldMethod), given.has(fieldStatusCode):
 		form = FormAPICall
-	case given.has(fieldPath) && string(r.found.texts[fieldType].of(r.text)) == string(event.PageView):
+	case given.has(fieldPath) && string(r.found.texts[fieldType].of(r.strings)) == string(event.PageView):
 		form = FormPageView
 	}
 	for f := firstForm; f < numFields; f++ {
@@ -101,14 +101,14 @@ func (r *reader) nameLocation(form Form) string {
 
 // formField reads one field of a specialised form, under the rules for properties.
 func (r *reader) formField(f field) error {
-	kind := r.json.PeekKind()
-	from := len(r.out)
 	r.standAt(f.location())
+	kind, from := r.kind, len(r.out)
+	r.keep()
 	if err := r.value(1); err != nil {
 		return err
 	}
-	at := span{from, len(r.out)}
-	r.found.forms[f] = at
+	at := r.kept(from)
+	r.found.forms[f-firstForm] = at
 	if message := formFault(f, kind, at.of(r.out)); message != "" {
 		r.faultOnce(f.location(), message)
 	}

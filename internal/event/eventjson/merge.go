@@ -20,7 +20,7 @@ func (r *reader) slow() float64 {
 
 // formText is the value of a form's field: the text of a string, else the JSON as it stands.
 func (r *reader) formText(f field) string {
-	value := r.found.forms[f].of(r.out)
+	value := r.found.forms[f-firstForm].of(r.out)
 	if len(value) == 0 || value[0] != '"' {
 		return string(value)
 	}
@@ -45,8 +45,8 @@ func (r *reader) mergeForm(own set, properties event.Object) event.Object {
 		if len(merged) > 1 {
 			merged = append(merged, ',')
 		}
-		merged = append(append(append(merged, '"'), fieldNames[f]...), '"', ':')
-		merged = append(merged, r.found.forms[f].of(r.out)...)
+		merged = append(append(append(merged, '"'), f.String()...), '"', ':')
+		merged = append(merged, r.found.forms[f-firstForm].of(r.out)...)
 		members++
 	}
 	if members > r.limits.Keys {

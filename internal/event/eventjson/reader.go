@@ -1,10 +1,8 @@
 package eventjson
 
 import (
-	"bytes"
-	"errors"
-	"io"
 	"strconv"
+	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -15,14 +13,13 @@ import (
 // ask for a large answer.
 const maxProblems = 100
 
-// reader is the scratch space for reading one event. Everything in it is reused.
+// reader is the scratch space for reading one event. Everything in it is reused. Places in
+// the input are kept as numbers, not slices: that spares the garbage collector.
 type reader struct {
 	*Decoder
-	source   bytes.Buffer // over the bytes being read; jsontext reads a bytes.Buffer in place
-	json     jsontext.Decoder
-	out      []byte // values, compacted
-	text     []byte // the event's strings, end to end
-	unquoted []byte // one string without its escapes
+	tokens
+	strings  []byte // the event's texts, end to end
+	unquoted []byte // one text without its escapes
 	names    []name // of the members of all open objects, outermost first
 	base     string // pointer of the value that path starts from
 	path     []step
@@ -31,11 +28,8 @@ type reader struct {
 }
 
 func (r *reader) reset(raw []byte) {
-	r.source = *bytes.NewBuffer(raw)
-	// The faults jsontext would stop at are found here instead, so that they are reported
-	// with their location and beside all others.
-	r.json.Reset(&r.source, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	r.out, r.text, r.names = r.out[:0], r.text[:0], r.names[:0]
+	r.tokens.reset(raw)
+	r.strings, r.names = r.strings[:0], r.names[:0]
 	r.standAt("")
 	r.problems = nil // given away
 	r.found.reset()
@@ -46,25 +40,51 @@ func (r *reader) standAt(base string) { r.base, r.path = base, r.path[:0] }
 
 // step is one step from r.base down to the value being read.
 type step struct {
-	name  []byte // as it stands in the object, without escapes; nil in an array
-	index int    // in an array
-	safe  bool   // whether name may be shown
+	name  int32 // in r.names; -1 in an array
+	index int32 // in an array
+}
+
+// name is the name of one member of an object, as it stands in r.raw between the quotes.
+type name struct {
+	span
+	escaped bool
+	hidden  bool // breaks a rule and must not be shown
+}
+
+// nameText is a name without its escapes.
+func (r *reader) nameText(n name) []byte {
+	if !n.escaped {
+		return n.of(r.raw)
+	}
+	text, _ := unquote(nil, r.raw[n.from-1:n.to+1])
+	return text
 }
 
 // pointer is where the reader stands. It stops above a name that is not fit to be shown.
 func (r *reader) pointer() string {
 	p := []byte(r.base)
 	for _, s := range r.path {
-		switch {
-		case s.name == nil:
+		if s.name < 0 {
 			p = strconv.AppendInt(append(p, '/'), int64(s.index), 10)
-		case s.safe:
-			p = append(p, jsontext.Pointer("").AppendToken(string(s.name))...)
-		default:
-			return string(p)
+			continue
 		}
+		n := r.names[s.name]
+		text := r.nameText(n)
+		if n.hidden || !printable(text) {
+			break
+		}
+		p = append(p, jsontext.Pointer("").AppendToken(string(text))...)
 	}
 	return string(p)
+}
+
+func printable(text []byte) bool {
+	for _, c := range string(text) {
+		if !unicode.IsPrint(c) {
+			return false
+		}
+	}
+	return !hasCard(text)
 }
 
 // fault notes a problem with the value being read.
@@ -79,6 +99,13 @@ func (r *reader) faultAt(location, message string) {
 	}
 }
 
+// faultOnce notes a problem unless the same place is known to be wrong.
+func (r *reader) faultOnce(location, message string) {
+	if !r.faulty(location) {
+		r.faultAt(location, message)
+	}
+}
+
 // faulty reports whether a problem at this location is known already.
 func (r *reader) faulty(location string) bool {
 	for i := range r.problems {
@@ -87,34 +114,4 @@ func (r *reader) faulty(location string) bool {
 		}
 	}
 	return false
-}
-
-// end checks that nothing but white space follows.
-func (r *reader) end() error {
-	_, err := r.json.ReadToken()
-	switch {
-	case err == nil:
-		return errTrailing
-	case errors.Is(err, io.EOF):
-		return nil
-	default:
-		return err
-	}
-}
-
-var errTrailing = errors.New("data after the JSON value")
-
-// malformed turns an error of jsontext into one that may be shown: a position, no input.
-func malformed(what string, err error) *errs.Error {
-	var syntax *jsontext.SyntacticError
-	switch {
-	case errors.Is(err, errTrailing):
-		return errs.New(errs.Malformed, what+" is followed by more data")
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return errs.New(errs.Malformed, what+" is not valid JSON: it ends too early")
-	case errors.As(err, &syntax):
-		return errs.New(errs.Malformed, what+" is not valid JSON at byte "+strconv.FormatInt(syntax.ByteOffset, 10))
-	default:
-		return errs.New(errs.Malformed, what+" is not valid JSON")
-	}
 }

@@ -1,10 +1,8 @@
 package eventjson
 
 import (
-	"bytes"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -14,16 +12,21 @@ const (
 	nulText = "must not contain the character U+0000"
 )
 
+// plain reports whether the inside of a JSON string is ASCII without escapes, which most are.
+func plain(text []byte) bool {
+	for _, c := range text {
+		if c >= 0x80 || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
 // unquote appends the text of a JSON string to dst. It is not whole where it held invalid
 // UTF-8 or half of a surrogate pair.
 func unquote(dst, raw []byte) (text []byte, whole bool) {
 	text, err := jsontext.AppendUnquote(dst, raw)
 	return text, err == nil
-}
-
-// tooLong counts characters, but bytes first: a text is never longer in characters.
-func tooLong(text []byte, limit int) bool {
-	return len(text) > limit && utf8.RuneCount(text) > limit
 }
 
 // fitsFloat reports whether a number with an exponent can be computed with as a float64: it
@@ -35,8 +38,5 @@ func fitsFloat(number string) bool {
 	}
 	at := strings.IndexAny(number, "eE")
 	mantissa, exponent := number[:at], strings.TrimLeft(number[at+1:], "+-")
-	if len(exponent) > len("308") {
-		return false
-	}
-	return f != 0 || !bytes.ContainsAny([]byte(mantissa), "123456789")
+	return len(exponent) <= len("308") && (f != 0 || !strings.ContainsAny(mantissa, "123456789"))
 }

@@ -2,14 +2,30 @@ package eventjson
 
 import "time"
 
-// parseTime reads an RFC 3339 time as UTC, cut to the microsecond. UnmarshalText is stricter
-// than time.Parse, which also takes what RFC 3339 does not allow.
+// parseTime reads an RFC 3339 time as UTC, cut to the microsecond.
 func parseTime(text []byte) (time.Time, bool) {
 	var t time.Time
-	if err := t.UnmarshalText(text); err != nil {
+	if !strict(text) || t.UnmarshalText(text) != nil {
 		return time.Time{}, false
 	}
 	return t.UTC().Truncate(time.Microsecond), true
+}
+
+// strict refuses what package time takes for RFC 3339 and is not (golang.org/issue/54580): an
+// hour of one digit, a comma before the fraction, and offsets that no clock has.
+func strict(text []byte) bool {
+	const hour, fraction, offset = len("2006-01-02T15"), len("2006-01-02T15:04:05"), len("+07:00")
+	if len(text) <= fraction || text[hour] != ':' || text[fraction] == ',' {
+		return false
+	}
+	if text[len(text)-1] == 'Z' {
+		return true
+	}
+	if len(text) < fraction+offset {
+		return false
+	}
+	zone := text[len(text)-offset+1:]
+	return string(zone[:2]) < "24" && string(zone[3:]) < "60"
 }
 
 // appendTime writes a UTC time with exactly six decimals, so that texts sort as times do.

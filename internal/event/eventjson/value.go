@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -15,234 +14,194 @@ const mask = `"[masked]"`
 // longer one is no measurement.
 const maxNumber = 100
 
-// name is the name of one member of an object, without escapes.
-type name struct {
-	text []byte
-	step step
-}
+// fewNames is up to how many names of an object are compared each with each.
+const fewNames = 16
 
-// value reads one value at the given depth and appends it, compacted and masked, to r.out.
-// Its errors are errors of syntax; broken rules are noted and reading goes on.
+// value checks the value that the last token began, at the given depth, up to its end. Its
+// errors are errors of syntax; broken rules are noted and reading goes on.
 func (r *reader) value(depth int) error {
-	switch r.json.PeekKind() {
+	switch r.kind {
 	case '{':
 		_, err := r.object(depth)
 		return err
 	case '[':
 		return r.array(depth)
 	case '"':
-		raw, err := r.json.ReadValue()
-		if err != nil {
-			return err
-		}
-		r.string(raw)
-		return nil
+		return r.string()
 	case '0':
-		raw, err := r.json.ReadValue()
-		if err != nil {
-			return err
-		}
-		r.number(raw)
-		return nil
-	default:
-		raw, err := r.json.ReadValue()
-		r.out = append(r.out, raw...)
-		return err
+		r.number()
 	}
+	return nil
 }
 
-// object reads an object and returns how many members it has.
+// object checks an object and returns how many members it has.
 func (r *reader) object(depth int) (members int, err error) {
 	if depth > r.limits.Depth {
 		return 0, r.tooDeep()
 	}
-	if _, err := r.json.ReadToken(); err != nil {
-		return 0, err
-	}
-	r.out = append(r.out, '{')
-	outer := len(r.names)
-	for r.json.PeekKind() == '"' {
-		raw, err := r.json.ReadValue()
+	outer, at := len(r.names), len(r.path)
+	r.path = append(r.path, step{})
+	for {
+		if err := r.next(); err != nil {
+			return 0, err
+		}
+		if r.kind == '}' {
+			break
+		}
+		r.path[at].name = int32(len(r.names))
+		n := r.memberName(members)
+		members++
+		if err := r.next(); err != nil {
+			return 0, err
+		}
+		if r.sensitive.match(r.nameText(n)) {
+			err = r.maskValue()
+		} else {
+			err = r.value(depth + 1)
+		}
 		if err != nil {
 			return 0, err
 		}
-		if members > 0 {
-			r.out = append(r.out, ',')
-		}
-		r.out = append(append(r.out, raw...), ':')
-		if err := r.member(raw, members, depth); err != nil {
-			return 0, err
-		}
-		members++
 	}
-	if _, err := r.json.ReadToken(); err != nil { // the closing brace, or what is wrong
-		return 0, err
-	}
-	r.out = append(r.out, '}')
-	r.duplicates(r.names[outer:])
-	r.names = r.names[:outer]
+	r.duplicates(r.names[outer:], at)
+	r.names, r.path = r.names[:outer], r.path[:at]
 	if depth == 1 && members > r.limits.Keys {
 		r.fault("must have at most " + strconv.Itoa(r.limits.Keys) + " names")
 	}
 	return members, nil
 }
 
-// member reads the value of the index-th member of an object, whose name is raw.
-func (r *reader) member(raw []byte, index, depth int) error {
-	s := r.memberName(raw, index)
-	r.names = append(r.names, name{text: s.name, step: s})
-	r.path = append(r.path, s)
-	var err error
-	if r.sensitive.match(s.name) {
-		r.out = append(r.out, mask...)
-		err = r.json.SkipValue()
-	} else {
-		err = r.value(depth + 1)
-	}
-	r.path = r.path[:len(r.path)-1]
-	return err
-}
-
-// memberName checks the name of a member. Its problems are noted at the object: a name that
-// is not fit to be stored is not fit to be shown.
-func (r *reader) memberName(raw []byte, index int) step {
-	s := step{name: raw[1 : len(raw)-1], safe: true}
+// memberName checks the last token as the name of a member and adds it to r.names. What is
+// wrong with it is noted at the object: a name not fit to be stored is not fit to be shown.
+func (r *reader) memberName(index int) name {
+	n := name{span: span{int32(r.start + 1), int32(r.end - 1)}}
+	text := n.of(r.raw)
 	wrong := ""
-	if bytes.IndexByte(s.name, '\\') >= 0 {
+	if !plain(text) {
 		var whole bool
-		r.unquoted, whole = unquote(r.unquoted[:0], raw)
-		s.name = bytes.Clone(r.unquoted)
-		if !whole {
+		n.escaped = bytes.IndexByte(text, '\\') >= 0
+		r.unquoted, whole = unquote(r.unquoted[:0], r.text())
+		text = r.unquoted
+		switch {
+		case !whole:
 			wrong = badText
+		case bytes.IndexByte(text, 0) >= 0:
+			wrong = nulText
 		}
 	}
-	switch {
-	case wrong != "":
-	case !utf8.Valid(s.name):
-		wrong = badText
-	case bytes.IndexByte(s.name, 0) >= 0:
-		wrong = nulText
-	case tooLong(s.name, r.limits.KeyLength):
+	if wrong == "" && tooLong(text, r.limits.KeyLength) {
 		wrong = "must have at most " + strconv.Itoa(r.limits.KeyLength) + " characters"
 	}
-	if wrong != "" {
-		s.safe = false
+	n.hidden = wrong != ""
+	r.names = append(r.names, n)
+	if n.hidden {
+		inside := len(r.path) - 1
+		here := r.path[inside]
+		r.path = r.path[:inside]
 		r.fault("the name of member " + strconv.Itoa(index+1) + " " + wrong)
-		return s
+		r.path = append(r.path, here)
 	}
-	s.safe = printable(s.name)
-	return s
+	return n
 }
 
-func printable(b []byte) bool {
-	for _, c := range string(b) {
-		if !unicode.IsPrint(c) {
-			return false
-		}
+// duplicates notes the names that one object has more than once; r.path[at] steps into it.
+func (r *reader) duplicates(names []name, at int) {
+	first := len(r.names) - len(names)
+	duplicate := func(i int) {
+		r.path[at].name = int32(first + i)
+		r.fault("is given more than once")
 	}
-	return !hasCard(b)
-}
-
-// duplicates notes the names that stand in one object more than once.
-func (r *reader) duplicates(names []name) {
-	if len(names) <= 16 {
-		for i := range names {
+	if len(names) <= fewNames {
+		for i := 1; i < len(names); i++ {
 			for j := range i {
-				if bytes.Equal(names[i].text, names[j].text) {
-					r.duplicate(names[i])
+				if r.sameName(names[i], names[j]) {
+					duplicate(i)
 					break
 				}
 			}
 		}
 		return
 	}
-	slices.SortStableFunc(names, func(a, b name) int { return bytes.Compare(a.text, b.text) })
+	slices.SortStableFunc(names, func(a, b name) int { return bytes.Compare(r.nameText(a), r.nameText(b)) })
 	for i := 1; i < len(names); i++ {
-		if bytes.Equal(names[i].text, names[i-1].text) {
-			r.duplicate(names[i])
+		if r.sameName(names[i], names[i-1]) {
+			duplicate(i)
 		}
 	}
 }
 
-func (r *reader) duplicate(n name) {
-	r.path = append(r.path, n.step)
-	r.fault("is given more than once")
-	r.path = r.path[:len(r.path)-1]
+func (r *reader) sameName(a, b name) bool {
+	if a.escaped || b.escaped {
+		return bytes.Equal(r.nameText(a), r.nameText(b))
+	}
+	return a.to-a.from == b.to-b.from && bytes.Equal(a.of(r.raw), b.of(r.raw))
 }
 
 func (r *reader) array(depth int) error {
 	if depth > r.limits.Depth {
 		return r.tooDeep()
 	}
-	if _, err := r.json.ReadToken(); err != nil {
-		return err
-	}
-	r.out = append(r.out, '[')
-	r.path = append(r.path, step{})
-	at := len(r.path) - 1
-	for i := 0; ; i++ {
-		if kind := r.json.PeekKind(); kind == ']' || kind == 0 {
+	at := len(r.path)
+	r.path = append(r.path, step{name: -1})
+	for {
+		if err := r.next(); err != nil {
+			return err
+		}
+		if r.kind == ']' {
 			break
 		}
-		if i > 0 {
-			r.out = append(r.out, ',')
-		}
-		r.path[at].index = i
 		if err := r.value(depth + 1); err != nil {
 			return err
 		}
+		r.path[at].index++
 	}
 	r.path = r.path[:at]
-	r.out = append(r.out, ']')
-	_, err := r.json.ReadToken() // the closing bracket, or what is wrong
-	return err
+	return nil
 }
 
 func (r *reader) tooDeep() error {
 	r.fault("must not be nested deeper than " + strconv.Itoa(r.limits.Depth) + " levels")
-	return r.json.SkipValue()
+	return r.skip()
 }
 
-func (r *reader) string(raw []byte) {
-	text := raw[1 : len(raw)-1]
-	if bytes.IndexByte(text, '\\') >= 0 {
+// string checks a text and masks it if it holds a card number.
+func (r *reader) string() error {
+	text := r.raw[r.start+1 : r.end-1]
+	if !plain(text) {
 		var whole bool
-		r.unquoted, whole = unquote(r.unquoted[:0], raw)
+		r.unquoted, whole = unquote(r.unquoted[:0], r.text())
 		text = r.unquoted
-		if !whole {
+		switch {
+		case !whole:
 			r.fault(badText)
-			return
-		}
-		if bytes.IndexByte(text, 0) >= 0 {
+			return nil
+		case bytes.IndexByte(text, 0) >= 0:
 			r.fault(nulText)
-			return
+			return nil
 		}
-	}
-	if !utf8.Valid(text) {
-		r.fault(badText)
-		return
 	}
 	if tooLong(text, r.limits.StringLength) {
 		r.fault("must have at most " + strconv.Itoa(r.limits.StringLength) + " characters")
-		return
+		return nil
 	}
 	if hasCard(text) {
-		r.out = append(r.out, mask...)
-		return
+		return r.maskValue()
 	}
-	r.out = append(r.out, raw...)
+	return nil
 }
 
-func (r *reader) number(raw []byte) {
-	if len(raw) > maxNumber {
+func (r *reader) number() {
+	text := r.text()
+	switch {
+	case len(text) > maxNumber:
 		r.fault("is a number of more than " + strconv.Itoa(maxNumber) + " characters")
-		return
+	case bytes.IndexByte(text, 'e') < 0 && bytes.IndexByte(text, 'E') < 0: // cannot overflow
+	case !fitsFloat(string(text)):
+		r.fault("is a number too large or too small to compute with")
 	}
-	if bytes.IndexByte(raw, 'e') >= 0 || bytes.IndexByte(raw, 'E') >= 0 {
-		if !fitsFloat(string(raw)) {
-			r.fault("is a number too large or too small to compute with")
-			return
-		}
-	}
-	r.out = append(r.out, raw...)
+}
+
+// tooLong counts characters, but bytes first: a text is never longer in characters.
+func tooLong(text []byte, limit int) bool {
+	return len(text) > limit && utf8.RuneCount(text) > limit
 }

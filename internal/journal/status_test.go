@@ -1,0 +1,126 @@
+package journal
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+)
+
+func TestAlarmsSoundOncePerCrossing(t *testing.T) {
+	var log bytes.Buffer
+	s := newStatus(Config{Logger: slog.New(slog.NewTextHandler(&log, nil)), Now: time.Now, MaxAge: time.Hour})
+	s.now.MaxBytes = 1000
+	for _, step := range []struct {
+		bytes int64
+		says  string // in percent; empty = nothing new
+	}{
+		{600, ""}, {700, "70"}, {800, ""}, {950, "90"}, {960, ""}, {800, ""}, {910, "90"}, {100, ""}, {990, "90"}, {0, ""}, {750, "70"},
+	} {
+		log.Reset()
+		s.now.Bytes = step.bytes
+		s.sound()
+		said := ""
+		if _, after, ok := strings.Cut(log.String(), "percent="); ok {
+			said, _, _ = strings.Cut(after, " ")
+		}
+		if said != step.says {
+			t.Fatalf("at %d: says %q, want %q", step.bytes, said, step.says)
+		}
+	}
+}
+
+func TestConfig(t *testing.T) {
+	ok := Config{Dir: "x", Logger: slog.New(slog.DiscardHandler), Now: time.Now}
+	got, err := ok.complete()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.MaxBytes != DefaultMaxBytes || got.MaxAge != DefaultMaxAge || got.MinFree != DefaultMinFree ||
+		got.AppendTimeout != DefaultAppendTimeout || got.Writer == "" || got.ObserveFsync == nil {
+		t.Fatalf("defaults are %+v", got)
+	}
+	if again, err := ok.complete(); err != nil || again.Writer == got.Writer {
+		t.Fatalf("two processes have the same id: %v", err)
+	}
+	for name, spoil := range map[string]func(*Config){
+		"no logger":         func(c *Config) { c.Logger = nil },
+		"no clock":          func(c *Config) { c.Now = nil },
+		"nowhere":           func(c *Config) { c.Dir = "" },
+		"too small":         func(c *Config) { c.MaxBytes = 1000 },
+		"negative bound":    func(c *Config) { c.MaxBytes = -1 },
+		"negative age":      func(c *Config) { c.MaxAge = -1 },
+		"negative timeout":  func(c *Config) { c.AppendTimeout = -1 },
+		"too many replicas": func(c *Config) { c.Replicas = 6 },
+		"endless append":    func(c *Config) { c.URL, c.AppendTimeout = "nats://127.0.0.1:1", time.Hour },
+	} {
+		c := ok
+		spoil(&c)
+		if j, err := Open(t.Context(), c); err == nil {
+			_ = j.Close(context.Background()) // the test has failed anyway
+			t.Errorf("%s: it opens", name)
+		}
+	}
+}
+
+func TestRefusal(t *testing.T) {
+	api := func(code jetstream.ErrorCode, text string) error {
+		return &jetstream.APIError{ErrorCode: code, Description: text}
+	}
+	for _, test := range []struct {
+		err  error
+		kind errs.Kind // Internal = the outcome is open
+	}{
+		{nats.ErrMaxPayload, errs.TooLarge},
+		{api(codeTooLarge, ""), errs.TooLarge},
+		{api(codeStoreRefused, "maximum bytes exceeded"), errs.Overloaded},
+		{api(codeStorageLimit, ""), errs.Overloaded},
+		{api(codeStoreRefused, "store is closed"), errs.Internal},
+		{api(10071, "wrong last sequence"), errs.Internal},
+		{nats.ErrNoResponders, errs.Internal},
+		{context.DeadlineExceeded, errs.Internal},
+		{errors.New("anything"), errs.Internal},
+	} {
+		got := refusal(test.err)
+		if open := test.kind == errs.Internal; open != (got == nil) || (!open && !errs.Is(got, test.kind)) {
+			t.Errorf("%v: refused with %v", test.err, got)
+		}
+	}
+}
+
+// TestBoundChanges: the bound of an existing journal follows the configuration, and nothing is
+// lost when it shrinks below what is there.
+func TestBoundChanges(t *testing.T) {
+	dir := t.TempDir()
+	at := func(maxBytes int64) *Journal {
+		return openEmbedded(t, func(c *Config) { c.Dir, c.MaxBytes = dir, maxBytes })
+	}
+	j := at(16 << 20)
+	for range 40 {
+		if _, err := j.Append(t.Context(), Entry{Lines: make([]byte, 100<<10)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	j = at(2 << 20)
+	st := j.State()
+	if !errs.Is(st.Err, errs.Overloaded) || st.MaxBytes != 2<<20 || st.FirstSeq != 1 || st.LastSeq != 40 {
+		t.Fatalf("with a smaller bound: %+v", st)
+	}
+	if err := j.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if st := at(32 << 20).State(); st.Err != nil || st.MaxBytes != 32<<20 || st.FirstSeq != 1 {
+		t.Fatalf("with a larger bound: %+v", st)
+	}
+}

@@ -1,0 +1,165 @@
+package store_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/store"
+	"github.com/tidemark-obs/tidemark/internal/store/storetest"
+)
+
+// small mounts a tmpfs of a few MiB, which only root may.
+func small(t *testing.T, size string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
+		if errors.Is(err, syscall.EPERM) {
+			t.Skip("mounting a small disk needs root")
+		}
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// TestDuckDBFullDisk fills the disk under the database, frees it, and finds what was stored there
+// once and the rest not at all.
+func TestDuckDBFullDisk(t *testing.T) {
+	dir := small(t, "48m")
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 24<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, store.Config{Dir: dir})
+	g := storetest.NewGenerator(1, time.Now())
+	c := store.Cursor{Stream: "s"}
+	var refused []event.Event
+	for refused == nil {
+		events := g.Events(2_000)
+		result, err := s.Commit(t.Context(), &store.Batch{From: c, Seq: c.Seq + 1, Events: events})
+		if err == nil {
+			c = result.Cursor
+			continue
+		}
+		if !errs.Is(err, errs.Unavailable) {
+			t.Fatalf("after %d batches: kind %d, %v", c.Seq, errs.KindOf(err), err)
+		}
+		refused = events
+	}
+	t.Logf("full after %d batches", c.Seq)
+	for range 3 { // it stays full
+		if _, err := s.Commit(t.Context(), &store.Batch{From: c, Seq: c.Seq + 1, Events: refused}); err == nil {
+			t.Fatal("a full disk took a batch")
+		} else if !errs.Is(err, errs.Unavailable) {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	now, err := s.Cursor(t.Context(), "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now.Seq == c.Seq { // the batch that met the full disk may not be stored after all
+		result, err := s.Commit(t.Context(), &store.Batch{From: now, Seq: now.Seq + 1, Events: refused})
+		if err != nil {
+			t.Fatalf("after the disk was freed: %v", err)
+		}
+		if len(result.Duplicates) != 0 {
+			t.Errorf("%d events had been stored by a batch that failed", len(result.Duplicates))
+		}
+		now = result.Cursor
+	}
+	wantStored(t, s, int64(now.Seq)*2_000)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, open(t, store.Config{Dir: dir}), int64(now.Seq)*2_000)
+}
+
+func wantStored(t *testing.T, s *store.Store, want int64) {
+	t.Helper()
+	st, err := s.Stats(t.Context(), time.Unix(0, 0), time.Now().Add(24*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.TotalEvents != want {
+		t.Errorf("%d events stored, want %d", st.TotalEvents, want)
+	}
+}
+
+func TestDuckDBTwiceOnOneDirectoryInOneProcess(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, store.Config{Dir: dir})
+	if _, err := s.Commit(t.Context(), &store.Batch{From: store.Cursor{Stream: "s"}, Seq: 1}); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, store.Config{Dir: dir})
+	if c, err := again.Cursor(t.Context(), "s"); err != nil || c.Seq != 1 {
+		t.Errorf("cursor %+v, %v", c, err)
+	}
+}
+
+func TestDuckDBOpenRefuses(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	garbage := t.TempDir()
+	if err := os.WriteFile(filepath.Join(garbage, "tidemark.duckdb"), []byte(strings.Repeat("x", 10_000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, cfg := range map[string]store.Config{
+		"a file for a directory":  {Dir: file},
+		"a path that is no DSN":   {Dir: filepath.Join(t.TempDir(), "a?b")},
+		"another file's contents": {Dir: garbage},
+		"a limit that is none":    {Dir: t.TempDir(), MemoryLimit: "lots"},
+		"another database":        {URL: "mysql://localhost/x"},
+		"a broken URL":            {URL: "postgres://user:secret@[::1/x"},
+	} {
+		s, err := store.Open(t.Context(), cfg)
+		if err == nil {
+			t.Errorf("%s: opened", name)
+			s.Close()
+			continue
+		}
+		if errs.Is(err, errs.Internal) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: kind %d, %v", name, errs.KindOf(err), err)
+		}
+	}
+}
+
+// TestDuckDBKeepsItsMemoryLimit works on far more than fits.
+func TestDuckDBKeepsItsMemoryLimit(t *testing.T) {
+	s := open(t, store.Config{Dir: t.TempDir(), MemoryLimit: "64MB", Threads: 2})
+	g := storetest.NewGenerator(1, time.Now())
+	c := store.Cursor{Stream: "s"}
+	for i := range 20 {
+		result, err := s.Commit(t.Context(), &store.Batch{From: c, Seq: c.Seq + 1, Events: g.Events(20_000)})
+		if err != nil {
+			t.Fatalf("batch %d: %v", i, err)
+		}
+		c = result.Cursor
+	}
+	wantStored(t, s, 400_000)
+	list, err := s.List(t.Context(), store.Filter{Tags: []string{"beta"}}, store.Page{Limit: 1000})
+	if err != nil || len(list) != 1000 {
+		t.Errorf("%d events, %v", len(list), err)
+	}
+	n, err := s.MarkProcessed(t.Context(), []string{list[0].ID, list[999].ID}, time.Now())
+	if err != nil || n != 2 {
+		t.Errorf("marked %d, %v", n, err)
+	}
+}

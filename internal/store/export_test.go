@@ -1,0 +1,12 @@
+package store
+
+import "testing"
+
+// WriteSetting reads a server's parameter as the writers' connections have it.
+func WriteSetting(t *testing.T, s *Store, name string) (value string) {
+	t.Helper()
+	if err := s.p.write.Get(&value, "SELECT current_setting($1)", name); err != nil {
+		t.Fatal(err)
+	}
+	return value
+}

@@ -1,0 +1,21 @@
+package store_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/tidemark-obs/tidemark/internal/pgtest"
+	"github.com/tidemark-obs/tidemark/internal/store"
+	"github.com/tidemark-obs/tidemark/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestDuckDB(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Config { return store.Config{Dir: t.TempDir()} })
+}
+
+func TestPostgres(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Config { return store.Config{URL: pgtest.URL(t)} })
+}
