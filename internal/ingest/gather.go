@@ -33,22 +33,39 @@ func (b *work) full(most Bounds) bool {
 	return len(b.batch.Events) >= most.Events || b.bytes >= most.Bytes || len(b.batch.Receipts) >= most.Events
 }
 
-// gather makes batches. One is due when buffer_size events wait, when the oldest has waited for
-// flush_interval, or when somebody waits for it; while the store is busy it goes on growing.
-func (w *writer) gather(ctx context.Context, c *continuity, in <-chan load, out chan<- *work) {
-	var sent uint64
-	b := newWork()
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
+// While transactions are small, the writer rests restFactor times as long as the last one took:
+// each has a fixed cost in CPU and fsyncs, which the doors need themselves. So transactions grow
+// with the load until largeBatch, where the fixed cost no longer shows, and above it there is no rest.
+const (
+	restFactor = 4
+	largeBatch = 5_000 // events
+)
+
+// gatherer makes batches. One is due when buffer_size events wait, when the oldest has waited
+// for flush_interval, or when somebody waits for it; while the store is busy or rests it goes on
+// growing.
+type gatherer struct {
+	w       *writer
+	writers *continuity
+	b       *work
+	sent    uint64 // highest position given to the store
+	busy    bool
+	resting bool
+	late    *time.Timer
+	rest    *time.Timer
+}
+
+// gather runs until ctx ends or in is closed. The store tells on idle how long each batch took.
+func (w *writer) gather(ctx context.Context, c *continuity, in <-chan load, out chan<- *work, idle <-chan time.Duration) {
+	g := &gatherer{w: w, writers: c, b: newWork(), late: time.NewTimer(time.Hour), rest: time.NewTimer(time.Hour)}
+	defer g.late.Stop()
+	defer g.rest.Stop()
 	for {
 		take, give := in, out
-		full := b.full(w.cfg.Bounds)
-		if full {
+		if g.full() {
 			take = nil
 		}
-		asked := w.progress.wants() > sent
-		enough := full || b.late || asked || len(b.batch.Events) >= w.cfg.Settings().BufferSize
-		if b.empty() || !enough {
+		if !g.due() {
 			give = nil
 		}
 		select {
@@ -58,18 +75,38 @@ func (w *writer) gather(ctx context.Context, c *continuity, in <-chan load, out 
 			if !ok {
 				return
 			}
-			if b.empty() {
-				timer.Reset(w.cfg.Settings().FlushInterval)
-			}
-			b.add(&l, c)
-		case give <- b:
-			sent = b.batch.Seq
-			b = newWork()
-		case <-timer.C:
-			b.late = !b.empty()
+			g.add(&l)
+		case give <- g.b:
+			g.sent, g.busy = g.b.batch.Seq, true
+			g.b = newWork()
+		case took := <-idle:
+			g.busy, g.resting = false, true
+			g.rest.Reset(restFactor * took)
+		case <-g.rest.C:
+			g.resting = false
+		case <-g.late.C:
+			g.b.late = !g.b.empty()
 		case <-w.progress.wanted:
 		}
 	}
+}
+
+func (g *gatherer) add(l *load) {
+	if g.b.empty() {
+		g.late.Reset(g.w.cfg.Settings().FlushInterval)
+	}
+	g.b.add(l, g.writers)
+}
+
+func (g *gatherer) full() bool { return g.b.full(g.w.cfg.Bounds) }
+
+func (g *gatherer) due() bool {
+	if g.busy || g.b.empty() {
+		return false
+	}
+	n := len(g.b.batch.Events)
+	return g.full() || g.b.late || n >= largeBatch || g.w.progress.wants() > g.sent ||
+		!g.resting && n >= g.w.cfg.Settings().BufferSize
 }
 
 func newWork() *work { return &work{seen: make(map[string]uint64, 1)} }

@@ -107,17 +107,23 @@ func (w *writer) begin(ctx context.Context, c store.Cursor) (after uint64, err e
 // pump runs the three steps side by side: read and decode, gather, commit; and purges behind them.
 func (w *writer) pump(ctx context.Context, cursor store.Cursor, after uint64) error {
 	g, ctx := errgroup.WithContext(ctx)
-	loads, works := make(chan load, 4), make(chan *work)
+	loads, works, idle := make(chan load, 4), make(chan *work), make(chan time.Duration, 1)
 	g.Go(func() error { w.relieve(ctx); return nil })
 	g.Go(func() error { defer close(loads); return w.load(ctx, after, loads) })
-	g.Go(func() error { defer close(works); w.gather(ctx, continueFrom(cursor, after), loads, works); return nil })
+	g.Go(func() error {
+		defer close(works)
+		w.gather(ctx, continueFrom(cursor, after), loads, works, idle)
+		return nil
+	})
 	g.Go(func() error {
 		for b := range works {
+			began := w.cfg.Now()
 			next, err := w.commit(ctx, cursor, b)
 			if err != nil {
 				return err
 			}
 			cursor = next
+			idle <- w.cfg.Now().Sub(began) // has room: the next batch comes after it was taken
 		}
 		return nil
 	})
