@@ -11,7 +11,7 @@ import (
 // openDoors makes the API over everything else.
 func (a *App) openDoors(context.Context) error {
 	limits := httpapi.DefaultLimits()
-	limits.RequestBytes = int(a.cfg.Limits.RequestBytes)
+	limits.RequestBytes, limits.Event = int(a.cfg.Limits.RequestBytes), a.cfg.eventLimits()
 	api, err := httpapi.New(httpapi.Deps{
 		Intake: a.pipeline, Backlog: a.pipeline, Accounts: a.pipeline,
 		Events: a.store, Settings: a.settings, Access: a.access, Keys: a.access,

@@ -15,66 +15,85 @@ import (
 	"time"
 )
 
-// TestWriteErrors makes every fsync of the process fail for a while, as a dying disk does. From
-// the first failure on nobody is told yes; when the disk works again, so does the service.
+// TestWriteErrors makes the process's writes fail as a dying disk does. While all of them fail,
+// nobody is told yes; when the disk works again, so does the service. (The journal writes with
+// pwrite64, sockets do not.)
 func TestWriteErrors(t *testing.T) {
+	story(t)
 	strace, err := exec.LookPath("strace")
 	if err != nil {
 		skip(t, "strace is not installed")
 	}
-	onEach(t, func(t *testing.T, url string) {
-		s, b := newService(t, url), newBook()
-		s.start()
-		l := startLoad(t, b, steady, s)
-		for range pick(2, 10) {
-			b.awaitYes(t, 2000)
-			heal := breakDisk(t, strace, s.pid())
-			b.awaitNo(t, 500) // what was under way before has its answer by now
-			acknowledged := b.totals().yes
-			b.awaitNo(t, 500)
-			if n := b.totals().yes - acknowledged; n > 0 {
-				t.Errorf("%d events acknowledged while no write reaches the disk", n)
-			}
-			s.awaitUnready(30*time.Second, "journal")
-			heal()
-			s.awaitReady(60 * time.Second)
-		}
-		b.awaitYes(t, 2000)
-		s.kill()
-		s.start()
-		b.awaitYes(t, 1000)
-		l.stop()
-		verify(t, b, nil, s)
-	})
+	for _, c := range []struct {
+		name, fault string
+		total       bool
+	}{
+		{"every fsync fails", "fsync,fdatasync:error=EIO", true},
+		{"every write fails", "pwrite64:error=EIO", true},
+		{"no space for any write", "pwrite64:error=ENOSPC", true},
+		{"now and then an fsync fails", "fsync,fdatasync:error=EIO:when=2+7", false},
+		{"now and then a write fails", "pwrite64:error=EIO:when=2+7", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onEach(t, func(t *testing.T, url string) {
+				s, b := newService(t, url), newBook()
+				s.start()
+				l := startLoad(t, b, steady, s)
+				for range pick(1, 10) {
+					b.awaitYes(t, 2000)
+					heal := inject(t, strace, s.pid(), c.fault)
+					if c.total {
+						nothingIsAcknowledged(t, s, b)
+					} else {
+						lapse(time.Second)
+					}
+					heal()
+					s.awaitReady(60 * time.Second)
+				}
+				b.awaitYes(t, 2000)
+				s.kill()
+				s.start()
+				b.awaitYes(t, 1000)
+				l.stop()
+				verify(t, b, nil, s)
+			})
+		})
+	}
 }
 
-// breakDisk makes every fsync of a process fail with EIO until heal is called.
-func breakDisk(t *testing.T, strace string, pid int) (heal func()) {
+func nothingIsAcknowledged(t *testing.T, s *service, b *book) {
 	t.Helper()
+	b.awaitNo(t, 500) // what was under way before has its answer by now
+	acknowledged := b.totals().yes
+	b.awaitNo(t, 500)
+	s.awaitUnready(30*time.Second, "journal")
+	if n := b.totals().yes - acknowledged; n > 0 {
+		t.Errorf("%d events acknowledged while no write reaches the disk", n)
+	}
+}
+
+// inject makes system calls of a process fail, as strace's -e inject says, until heal is called.
+func inject(t *testing.T, strace string, pid int, fault string) (heal func()) {
+	t.Helper()
+	calls, _, _ := strings.Cut(fault, ":")
 	cmd := exec.Command(strace, "-f", "-q", "-p", strconv.Itoa(pid), "-o", "/dev/null",
-		"-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO")
+		"-e", "trace="+calls, "-e", "inject="+fault)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	gone := make(chan error, 1)
-	go func() { gone <- cmd.Wait() }()
-	var healed bool
+	gone := make(chan struct{})
+	go func() { defer close(gone); _ = cmd.Wait() }()
 	heal = func() {
-		if healed {
-			return
-		}
-		healed = true
 		_ = cmd.Process.Signal(syscall.SIGTERM) // it detaches; it may be gone already
 		<-gone
 	}
 	t.Cleanup(heal)
 	eventually(t, 20*time.Second, "strace holds every thread", func() error {
 		select {
-		case err := <-gone:
-			gone <- err
-			skip(t, "this machine does not let strace attach: %v", err)
+		case <-gone:
+			skip(t, "this machine does not let strace attach: %v", cmd.ProcessState)
 		default:
 		}
 		return traced(pid, cmd.Process.Pid)

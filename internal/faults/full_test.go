@@ -15,7 +15,8 @@ import (
 
 // TestJournalDiskFull fills the journal's disk under load. Events are refused with 503 while it is
 // full, none of those is stored, and the service recovers by itself when there is room again.
-// With a reserve the journal refuses before the disk is full; without, every write meets ENOSPC.
+// The journal refuses in time, with its reserve or when the next message would not fit;
+// TestWriteErrors has the disk that is full all the same.
 func TestJournalDiskFull(t *testing.T) {
 	story(t)
 	needRoot(t)

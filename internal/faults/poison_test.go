@@ -3,10 +3,15 @@
 package faults
 
 import (
+	"database/sql"
 	"fmt"
 	"net/http"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	_ "github.com/duckdb/duckdb-go/v2" // the test's own way into the database file
 
 	"github.com/tidemark-obs/tidemark/internal/pgtest"
 )
@@ -15,27 +20,65 @@ import (
 // other 4,999 are stored, the one is kept as a dead letter with its reason.
 func TestPoison(t *testing.T) {
 	story(t)
-	url := pgtest.URL(t)
-	s, b := newService(t, url), newBook()
-	s.start()
-	db := session(t, url)
-	if _, err := db.Exec("ALTER TABLE events ADD CONSTRAINT no_poison CHECK (event_name <> 'poison')"); err != nil {
-		t.Fatal(err)
-	}
-	// The lock lets the events gather, so that the poison stands in one large transaction.
-	tx, err := db.BeginTx(t.Context(), nil)
+	t.Run("duckdb", func(t *testing.T) {
+		s := newService(t, "")
+		s.start()
+		s.terminate(60 * time.Second)
+		rule(t, s.dir)
+		s.start()
+		poisoned(t, s, func() {})
+	})
+	t.Run("postgres", func(t *testing.T) {
+		url := pgtest.URL(t)
+		s := newService(t, url)
+		s.start()
+		db := session(t, url)
+		if _, err := db.Exec("ALTER TABLE events ADD CONSTRAINT no_poison CHECK (event_name <> 'poison')"); err != nil {
+			t.Fatal(err)
+		}
+		// The lock lets the events gather, so that the poison stands in one large transaction.
+		tx, err := db.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = tx.Rollback() }() // reports ErrTxDone after the release
+		if _, err := tx.Exec("LOCK TABLE events IN ACCESS EXCLUSIVE MODE"); err != nil {
+			t.Fatal(err)
+		}
+		poisoned(t, s, func() {
+			if err := tx.Rollback(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+}
+
+// rule gives DuckDB's events table the constraint: it cannot be added, so the table is made anew.
+func rule(t *testing.T, dir string) {
+	t.Helper()
+	db, err := sql.Open("duckdb", filepath.Join(dir, "tidemark.duckdb"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = tx.Rollback() }() // reports ErrTxDone after the Rollback below
-	if _, err := tx.Exec("LOCK TABLE events IN ACCESS EXCLUSIVE MODE"); err != nil {
+	defer db.Close()
+	var create string
+	if err := db.QueryRow("SELECT sql FROM duckdb_tables() WHERE table_name = 'events'").Scan(&create); err != nil {
 		t.Fatal(err)
 	}
+	create = create[:strings.LastIndexByte(create, ')')] + ", CHECK (event_name <> 'poison'))"
+	for _, statement := range []string{"DROP TABLE events", create} {
+		if _, err := db.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func poisoned(t *testing.T, s *service, release func()) {
+	t.Helper()
+	b := newBook()
 	const poison = "event-3141"
 	sendPoisoned(t, s, b, poison)
-	if err := tx.Rollback(); err != nil {
-		t.Fatal(err)
-	}
+	release()
 	verify(t, b, []string{poison}, s)
 	for id, want := range map[string]string{poison: "dead_lettered", "event-3140": "stored"} {
 		var r struct{ Status, Reason string }

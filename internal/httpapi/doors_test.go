@@ -204,6 +204,24 @@ func TestWarningsAreToldInBatchesAndWithDebugMode(t *testing.T) {
 	}
 }
 
+// TestSmallRequestsGetNoLargeAnswers sends many events with many faults each.
+func TestSmallRequestsGetNoLargeAnswers(t *testing.T) {
+	w := newWorld(t)
+	bad := `{"event_name":"x"`
+	for i := range 100 {
+		bad += fmt.Sprintf(`,"f%d":1`, i)
+	}
+	body := `{"events":[{"event_name":"good"}` + strings.Repeat(","+bad+"}", 999) + `]}`
+	a := w.post(t, "/api/analytics/events/batch", body).want(201)
+	if len(a.body) > 4*len(body) {
+		t.Errorf("%d bytes were answered with %d", len(body), len(a.body))
+	}
+	p := w.post(t, "/api/analytics/events/batch", `{"events":[`+bad+`}`+strings.Repeat(","+bad+"}", 998)+`]}`).problem(422)
+	if len(p.Errors) != maxFaults {
+		t.Errorf("%d errors", len(p.Errors))
+	}
+}
+
 func TestIDsAreWrittenAsJSON(t *testing.T) {
 	w := newWorld(t)
 	id := `a"b\c` + "\u2028é"
@@ -227,7 +245,10 @@ func TestCreateEventWhenTheDatabaseIsAway(t *testing.T) {
 	w.post(t, "/api/analytics/events/batch", `{"events":[{"event_name":"x"}]}`).want(202)
 	w.post(t, "/api/analytics/flush", "").problem(503)
 
-	w.waitErr, w.storeErr = nil, errs.New(errs.Unavailable, "the database is away")
+	w.waitErr, w.storeErr = nil, fmt.Errorf("an error nobody expected") // the event is accepted all the same
+	w.post(t, "/api/analytics/events", `{"event_name":"x"}`).want(202)
+
+	w.storeErr = errs.New(errs.Unavailable, "the database is away")
 	w.post(t, "/api/analytics/events", `{"event_name":"x"}`).want(202)
 	for _, path := range []string{"/events", "/events/x", "/events/stats", "/events/recent", "/ledger"} {
 		if a := w.get(t, "/api/analytics"+path); a.problem(503).Status != 503 || a.header.Get("Retry-After") != "1" {

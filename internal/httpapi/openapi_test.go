@@ -41,25 +41,7 @@ func TestOpenAPIHoldsTogether(t *testing.T) {
 		t.Errorf("openapi %v", doc["openapi"])
 	}
 	schemas := doc["components"].(map[string]any)["schemas"].(map[string]any)
-	var walk func(v any)
-	walk = func(v any) {
-		switch v := v.(type) {
-		case map[string]any:
-			if ref, ok := v["$ref"].(string); ok {
-				if _, ok := schemas[strings.TrimPrefix(ref, "#/components/schemas/")]; !ok {
-					t.Errorf("%s leads nowhere", ref)
-				}
-			}
-			for _, x := range v {
-				walk(x)
-			}
-		case []any:
-			for _, x := range v {
-				walk(x)
-			}
-		}
-	}
-	walk(doc)
+	follow(t, schemas, doc)
 	ids := map[any]bool{}
 	for path, item := range doc["paths"].(map[string]any) {
 		for method, o := range item.(map[string]any) {
@@ -94,6 +76,23 @@ func TestOpenAPIHoldsTogether(t *testing.T) {
 	}
 	if _, ok := schemas["ErrorModel"]; ok {
 		t.Error("huma's own errors are documented")
+	}
+}
+
+// follow checks that every reference in v leads to a schema.
+func follow(t *testing.T, schemas map[string]any, v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		if ref, ok := v["$ref"].(string); ok && schemas[strings.TrimPrefix(ref, "#/components/schemas/")] == nil {
+			t.Errorf("%s leads nowhere", ref)
+		}
+		for _, x := range v {
+			follow(t, schemas, x)
+		}
+	case []any:
+		for _, x := range v {
+			follow(t, schemas, x)
+		}
 	}
 }
 

@@ -156,21 +156,6 @@ func TestListWalksAllPagesOnce(t *testing.T) {
 	}
 	w.post(t, "/api/analytics/events/batch", `{"events":[`+strings.Join(events, ",")+`]}`).want(201)
 
-	walk := func(query string) (ids []string, pages int) {
-		cursor := ""
-		for {
-			a := w.get(t, "/api/analytics/events?"+query+"&cursor="+url.QueryEscape(cursor)).want(200).json()
-			for _, e := range a["events"].([]any) {
-				ids = append(ids, e.(map[string]any)["event_id"].(string))
-			}
-			pages++
-			next, ok := a["next_cursor"].(string)
-			if !ok {
-				return ids, pages
-			}
-			cursor = next
-		}
-	}
 	for _, c := range []struct {
 		query       string
 		want, pages int
@@ -189,7 +174,7 @@ func TestListWalksAllPagesOnce(t *testing.T) {
 		{"processed=true", 0, 1},
 		{"session_id=none", 0, 1},
 	} {
-		ids, pages := walk(c.query)
+		ids, pages := w.walk(t, c.query)
 		seen := map[string]bool{}
 		for _, id := range ids {
 			seen[id] = true
@@ -209,6 +194,23 @@ func TestListWalksAllPagesOnce(t *testing.T) {
 	}
 	if st := w.get(t, "/api/analytics/events/stats").want(200).json(); st["total_events"] != 0.0 || len(st["top_users"].([]any)) != 0 {
 		t.Errorf("the last 30 days have %v", st)
+	}
+}
+
+// walk reads all pages of a listing.
+func (w *world) walk(t *testing.T, query string) (ids []string, pages int) {
+	t.Helper()
+	for cursor := ""; ; {
+		a := w.get(t, "/api/analytics/events?"+query+"&cursor="+url.QueryEscape(cursor)).want(200).json()
+		for _, e := range a["events"].([]any) {
+			ids = append(ids, e.(map[string]any)["event_id"].(string))
+		}
+		pages++
+		next, ok := a["next_cursor"].(string)
+		if !ok {
+			return ids, pages
+		}
+		cursor = next
 	}
 }
 

@@ -103,7 +103,45 @@ func BenchmarkGrow(b *testing.B) {
 		}
 		debug.FreeOSMemory()
 		fmt.Printf("%s at rest: memory %d MB\n", s.Dialect(), resident(b)>>20)
+		ask(b, s, g.Events(1)[0].Timestamp, c)
 	})
+}
+
+// ask prints how long the usual questions take.
+func ask(b *testing.B, s *store.Store, now time.Time, c store.Cursor) {
+	newest, err := s.List(b.Context(), store.Filter{}, store.Page{Limit: 100})
+	if err != nil {
+		b.Fatal(err)
+	}
+	page := store.Page{Limit: 100}
+	for _, question := range []struct {
+		name string
+		ask  func() error
+	}{
+		{"newest 100", func() error { _, err := s.List(b.Context(), store.Filter{}, page); return err }},
+		{"newest 1000", func() error { _, err := s.List(b.Context(), store.Filter{}, store.Page{Limit: 1000}); return err }},
+		{"of a user", func() error { _, err := s.List(b.Context(), store.Filter{UserID: "user-7"}, page); return err }},
+		{"of a session", func() error { _, err := s.List(b.Context(), store.Filter{SessionID: "session-7"}, page); return err }},
+		{"with two tags", func() error {
+			_, err := s.List(b.Context(), store.Filter{Tags: []string{"beta", "web"}}, page)
+			return err
+		}},
+		{"one by id", func() error { _, err := s.Get(b.Context(), newest[50].ID); return err }},
+		{"a receipt", func() error { _, err := s.Receipt(b.Context(), newest[50].ID); return err }},
+		{"statistics", func() error { _, err := s.Stats(b.Context(), now.Add(-time.Hour), now); return err }},
+		{"mark one", func() error { _, err := s.MarkProcessed(b.Context(), []string{newest[7].ID}, now); return err }},
+		{"store 100 again", func() error {
+			result, err := s.Commit(b.Context(), &store.Batch{From: c, Seq: c.Seq + 1, Events: newest})
+			c = result.Cursor
+			return err
+		}},
+	} {
+		start := time.Now()
+		if err := question.ask(); err != nil {
+			b.Fatal(err)
+		}
+		fmt.Printf("%s %s: %v\n", s.Dialect(), question.name, time.Since(start).Round(100*time.Microsecond))
+	}
 }
 
 func resident(b *testing.B) int64 {

@@ -23,7 +23,7 @@ func TestDuckDBIsShut(t *testing.T) {
 		if _, err := s.p.read.ExecContext(t.Context(), statement); err == nil {
 			t.Errorf("%s: was allowed", statement)
 		} else if !strings.Contains(err.Error(), "Permission") && !strings.Contains(err.Error(), "disabled") &&
-			!strings.Contains(err.Error(), "Cannot change") {
+			!strings.Contains(err.Error(), "Cannot enable") {
 			t.Errorf("%s: %v", statement, err)
 		}
 	}

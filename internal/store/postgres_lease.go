@@ -18,12 +18,14 @@ const (
 
 // lease takes a lock that ends with its connection.
 func (d *postgres) lease(ctx context.Context, admin *sqlx.DB, name string) (release func(), ok bool, err error) {
-	conn, err := admin.Connx(ctx)
+	conn, err := onLive(ctx, admin, func(conn *sqlx.Conn) error {
+		return conn.GetContext(ctx, &ok, takeLease, name, leaseSpace)
+	})
 	if err != nil {
 		return nil, false, err
 	}
-	if err := conn.GetContext(ctx, &ok, takeLease, name, leaseSpace); err != nil || !ok {
-		return nil, false, errors.Join(err, conn.Close())
+	if !ok {
+		return nil, false, conn.Close()
 	}
 	release = func() {
 		ctx, cancel := context.WithTimeout(context.Background(), grace)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"log/slog"
 	"runtime"
@@ -187,15 +188,15 @@ var errRollback = errors.New("roll back")
 // transact runs fn in one transaction on the writers' pool.
 func (s *Store) transact(ctx context.Context, fn func(context.Context, session) error) error {
 	return s.use(ctx, func(p pools) error {
-		conn, err := p.write.Connx(ctx)
+		var tx *sqlx.Tx
+		conn, err := onLive(ctx, p.write, func(conn *sqlx.Conn) (err error) {
+			tx, err = conn.BeginTxx(ctx, nil)
+			return err
+		})
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		tx, err := conn.BeginTxx(ctx, nil)
-		if err != nil {
-			return err
-		}
 		if err := fn(ctx, session{Tx: tx, conn: conn}); err != nil {
 			rollback := tx.Rollback()
 			if errors.Is(err, errRollback) {
@@ -205,4 +206,26 @@ func (s *Store) transact(ctx context.Context, fn func(context.Context, session) 
 		}
 		return tx.Commit()
 	})
+}
+
+// onLive runs the first statement of a piece of work and returns the connection it ran on. A server
+// that was restarted leaves dead connections in the pool; each costs a try, and the statement must
+// bear being sent twice.
+func onLive(ctx context.Context, db *sqlx.DB, first func(*sqlx.Conn) error) (*sqlx.Conn, error) {
+	for try := 0; ; try++ {
+		conn, err := db.Connx(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err = first(conn); err == nil {
+			return conn, nil
+		}
+		dead := errors.Is(err, driver.ErrBadConn)
+		if closing := conn.Close(); !dead {
+			return nil, errors.Join(err, closing)
+		}
+		if try > db.Stats().MaxOpenConnections {
+			return nil, err
+		}
+	}
 }
