@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -27,6 +28,7 @@ func (s *serveCmd) Run(ctx context.Context, out streams) error {
 	if err := a.Start(ctx); err != nil {
 		return err
 	}
+	fmt.Fprint(out.out, a.Greeting())
 	var failure error
 	for running := true; running; {
 		select {

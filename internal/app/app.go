@@ -90,8 +90,8 @@ func (a *App) Start(ctx context.Context) error {
 			return errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 		}
 	}
-	a.logger.Info("tidemark is ready", "version", Version(), "took", time.Since(began).Round(time.Millisecond).String())
-	a.greet()
+	a.logger.Info("tidemark is ready", "version", Version(), "address", a.addr.String(),
+		"store", a.store.Dialect(), "took", time.Since(began).Round(time.Millisecond).String())
 	return nil
 }
 

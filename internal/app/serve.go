@@ -113,8 +113,19 @@ func (a *App) fail(err error) {
 	}
 }
 
-func (a *App) greet() {
+// Greeting tells a new user where to look and what to type, after Start.
+func (a *App) Greeting() string {
 	url := "http://" + a.addr.String()
-	a.logger.Info("try it", "curl", fmt.Sprintf(`curl -s %s/api/analytics/track -H 'Content-Type: application/json' -d '{"event":"hello","properties":{"who":"me"}}'`, url))
-	a.logger.Info("see it", "curl", "curl -s "+url+"/api/analytics/events/recent", "metrics", url+"/metrics", "api", url+"/api/openapi.json")
+	return fmt.Sprintf(`
+Tidemark serves %[1]s and keeps its data in %[2]s
+
+Send an event:
+  curl -s %[1]s/api/analytics/track -H 'Content-Type: application/json' -d '{"event": "hello", "properties": {"who": "me"}}'
+See it come back:
+  curl -s %[1]s/api/analytics/events/recent
+What became of everything:
+  curl -s %[1]s/api/analytics/ledger
+Metrics: %[1]s/metrics   API: %[1]s/api/openapi.json
+
+`, url, a.cfg.Data.Dir)
 }

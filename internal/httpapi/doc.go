@@ -13,3 +13,5 @@
 // body reader; what only reads goes through huma. All of them stand in one OpenAPI document,
 // made from the code.
 package httpapi
+
+//go:generate go test . -run TestOpenAPI$ -count=1 -update

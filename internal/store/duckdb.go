@@ -147,6 +147,10 @@ func (*duck) kind(err error) errs.Kind {
 	case duckdb.ErrorTypeIO, duckdb.ErrorTypeOutOfMemory, duckdb.ErrorTypeInterrupt, duckdb.ErrorTypeFatal,
 		duckdb.ErrorTypeTransaction, duckdb.ErrorTypeConnection:
 		return errs.Unavailable
+	case duckdb.ErrorTypeInvalid: // what the appender says comes without its type
+		if strings.Contains(e.Msg, "constraint failed") {
+			return errs.Invalid
+		}
 	}
 	return errs.Internal
 }
