@@ -20,7 +20,7 @@ func Sample(e *Event, rate float64) bool {
 	if !(place(sampleKey(e)) < rate) { // written so that NaN keeps nothing
 		return false
 	}
-	e.SampleRate *= rate
+	e.SampleRate = max(e.SampleRate*rate, leastRate)
 	return true
 }
 

@@ -114,6 +114,10 @@ func TestSampleStoresTheProduct(t *testing.T) {
 	if !Sample(&e, 1) || e.SampleRate != 0.5 {
 		t.Errorf("rate 1 left the event out or changed its rate to %v", e.SampleRate)
 	}
+	e.SampleRate = leastRate
+	if Sample(&e, 0.9); math.IsInf(1/e.SampleRate, 0) || e.SampleRate <= 0 {
+		t.Errorf("sample rate %v", e.SampleRate)
+	}
 	for _, rate := range []float64{0, -1, math.NaN()} {
 		if Sample(&e, rate) {
 			t.Errorf("rate %v kept an event", rate)

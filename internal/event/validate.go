@@ -15,12 +15,16 @@ type Problem struct {
 	Message  string
 }
 
-// Years that an event's timestamp may lie in. RFC 3339 has no more than four digits, and
-// nothing was tracked before computers kept Unix time.
+// Seconds that an event's timestamp lies in: RFC 3339 has no more than four digits for the
+// year, and nothing was tracked before computers kept Unix time.
 const (
-	firstYear = 1970
-	lastYear  = 9999
+	firstSecond = 0                // 1970-01-01T00:00:00Z
+	lastSecond  = 253402300800 - 1 // 9999-12-31T23:59:59Z
 )
+
+// leastRate is the smallest sample rate. Much smaller ones have no finite inverse, and one event
+// of infinite weight would spoil every statistic it is part of.
+const leastRate = 1e-300
 
 // farAhead is further than any clock is wrong by accident of its time zone.
 const farAhead = 24 * time.Hour
@@ -36,8 +40,8 @@ func (e *Event) Validate(l Limits, now time.Time) (problems, warnings []Problem)
 	c.names(e)
 	c.context(e)
 	c.tags(e.Tags)
-	c.timestamp(e)
-	if !(e.SampleRate > 0 && e.SampleRate <= 1) { // written so that NaN fails
+	c.timestamp(e.Timestamp)
+	if !(e.SampleRate >= leastRate && e.SampleRate <= 1) { // written so that NaN fails
 		c.problem("/sample_rate", "must be above 0 and at most 1")
 	}
 	return c.problems, e.warnings(now)
@@ -114,11 +118,10 @@ func (c *checker) tags(tags []string) {
 	}
 }
 
-func (c *checker) timestamp(e *Event) {
-	switch {
-	case e.Timestamp.IsZero():
+func (c *checker) timestamp(t time.Time) {
+	if t.IsZero() {
 		c.problem("/timestamp", "is required")
-	case e.Timestamp.Year() < firstYear || e.Timestamp.Year() > lastYear:
+	} else if at := t.Unix(); at < firstSecond || at > lastSecond {
 		c.problem("/timestamp", "must lie in the years 1970 to 9999")
 	}
 }
@@ -133,9 +136,10 @@ func (c *checker) text(location, s string, limit int) {
 // textFault says what is wrong with a string: it must be valid UTF-8 without NUL and have at
 // most limit characters. Bytes are counted first: a string is never longer in characters.
 func textFault(s string, limit int) string {
-	switch {
-	case s == "":
+	if len(s) <= limit && plain(s) {
 		return ""
+	}
+	switch {
 	case !utf8.ValidString(s):
 		return "must be valid UTF-8"
 	case strings.IndexByte(s, 0) >= 0:
@@ -144,6 +148,16 @@ func textFault(s string, limit int) string {
 		return "must have at most " + strconv.Itoa(limit) + " characters"
 	}
 	return ""
+}
+
+// plain reports whether s is ASCII without NUL, which most texts are.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] == 0 || s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // plausibleTimezone accepts what looks like a name of the time zone database or an offset.

@@ -11,7 +11,7 @@ import (
 
 // fate is what the client was told about one id, over all times it was sent.
 type fate struct {
-	yes, no, cut int // answered 2xx; refused; sent and not answered
+	yes, no, cut int // answered 2xx; refused; sent and not answered, or answered that nobody knows
 }
 
 // book is the client's ledger: every id sent and what was answered.

@@ -29,7 +29,7 @@ func TestCommitReplyLost(t *testing.T) {
 			l := startLoad(t, b, steady, s)
 			b.awaitYes(t, 1000)
 			p.arm(at)
-			want := int64(pick(8, 100))
+			want := int64(pick(8, 50))
 			eventually(t, 300*time.Second, "connections reset", func() error {
 				if n := p.cuts.Load(); n < want {
 					return fmt.Errorf("%d of %d", n, want)

@@ -12,7 +12,6 @@ import (
 
 // onEach tells a story on both databases; url is empty for the embedded one.
 func onEach(t *testing.T, tell func(t *testing.T, url string)) {
-	story(t)
 	t.Run("duckdb", func(t *testing.T) { tell(t, "") })
 	t.Run("postgres", func(t *testing.T) { tell(t, pgtest.URL(t)) })
 }

@@ -6,7 +6,7 @@
 // is pending, the database must hold every acknowledged id once, an unanswered one at most once
 // and a refused one not at all, and the service's own ledger must add up with nothing lost.
 //
-// A pass takes a few minutes; -faults=long runs the full counts. Stories that need root (small
-// file systems), strace or PostgreSQL say loudly when they are skipped; the first two run wherever
-// they can, and under CI=true as root a story that cannot is a failure.
+// A pass takes some minutes; -faults=long runs the full counts, -short none. The stories need
+// Linux; some also need root (small file systems), strace or PostgreSQL and say loudly when they
+// are skipped for want of it. Under CI=true as root, what cannot run is a failure.
 package faults

@@ -11,6 +11,7 @@ import (
 // TestKillUnderLoad kills the process at instants that chance chooses; clients send what was not
 // answered once more, under the same ids.
 func TestKillUnderLoad(t *testing.T) {
+	story(t)
 	onEach(t, func(t *testing.T, url string) {
 		s, b := newService(t, url), newBook()
 		s.start()
@@ -33,6 +34,7 @@ func TestKillUnderLoad(t *testing.T) {
 // TestKillDuringRecovery kills the process again while it starts up or drains what the one
 // before left in the journal.
 func TestKillDuringRecovery(t *testing.T) {
+	story(t)
 	onEach(t, func(t *testing.T, url string) {
 		s, b := newService(t, url), newBook()
 		flood := pressure{workers: 8, perSecond: 1e6, batch: 100}

@@ -144,6 +144,10 @@ func (l *load) send(ids []string) outcome {
 	return out
 }
 
+// unconfirmed is what the service says when it does not know itself: the write was begun, and the
+// disk failed before it could be confirmed or taken back. To the client that is no answer.
+const unconfirmed = "did not confirm in time"
+
 // post sends one request and judges its answer; sent is false when nothing can have arrived.
 func (b *book) post(client *http.Client, url string, body []byte, ids []string) (out outcome, sent bool) {
 	res, err := client.Post(url, "application/json", bytes.NewReader(body))
@@ -166,6 +170,9 @@ func (b *book) post(client *http.Client, url string, body []byte, ids []string) 
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		if n, err := strconv.Atoi(res.Header.Get("Retry-After")); err != nil || n < 0 {
 			b.fault("%d with Retry-After %q", res.StatusCode, res.Header.Get("Retry-After"))
+		}
+		if bytes.Contains(answer, []byte(unconfirmed)) {
+			return cut, true
 		}
 	default:
 		b.fault("%s answered %d: %s", url, res.StatusCode, answer)

@@ -3,12 +3,14 @@
 package faults
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,16 +25,45 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "-faults wants short or long")
 		os.Exit(2)
 	}
-	dir, err := os.MkdirTemp("", "tidemark-faults-")
+	dir, alive, err := workplace()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	program = builder(dir)
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		os.RemoveAll(dir)
+		alive.Close()
 		os.Exit(code)
 	}))
+}
+
+// tidy removes the workplace once its stdin closes and the guards of mounts and databases, who
+// notice the same, are done.
+const tidy = `
+cat >/dev/null
+n=0
+while [ $n -lt 150 ] && { grep -q " $1/" /proc/mounts || find "$1" -name 'tidemark-pg-*' 2>/dev/null | grep -q .; }; do
+	sleep 0.1; n=$((n+1))
+done
+rm -rf "$1"
+`
+
+// workplace makes the directory in which everything temporary lies, and sees to its removal
+// however the test binary ends. The file must stay referenced until then.
+func workplace() (dir string, alive *os.File, err error) {
+	if dir, err = os.MkdirTemp("", "tidemark-faults-"); err != nil {
+		return "", nil, err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return "", nil, err
+	}
+	defer r.Close()
+	cmd := exec.Command("/bin/sh", "-c", tidy, "tidy", dir)
+	cmd.Stdin = r
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	// PostgreSQL, run as another user, must be able to pass.
+	return dir, w, errors.Join(cmd.Start(), os.Chmod(dir, 0o755), os.Setenv("TMPDIR", dir))
 }
 
 // program returns the path of the service under test; the first call builds it.
@@ -49,8 +80,15 @@ func builder(dir string) func() (string, error) {
 	})
 }
 
-// story begins a story. They take minutes, which a -short run has not.
+// story begins a story that may run beside others: most of its time it waits.
 func story(t *testing.T) {
+	t.Helper()
+	alone(t)
+	t.Parallel()
+}
+
+// alone begins a story that measures. Stories take minutes, which a -short run has not.
+func alone(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("fault stories do not run with -short")

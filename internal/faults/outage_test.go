@@ -96,7 +96,7 @@ func TestStartWithoutPostgres(t *testing.T) {
 // TestStoreLocked locks the events table: acknowledgements do not wait for it. The latencies are
 // printed; a shared machine is no place to assert them.
 func TestStoreLocked(t *testing.T) {
-	story(t)
+	alone(t)
 	url := pgtest.URL(t)
 	s, b := newService(t, url), newBook()
 	s.start()

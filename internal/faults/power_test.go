@@ -16,6 +16,7 @@ import (
 // goes on with the copy. Where the machine allows it, the disk is an ext4 image and the copy is
 // taken beneath the file system: what was written and not synced is gone, as after a power cut.
 func TestPowerCut(t *testing.T) {
+	story(t)
 	onEach(t, func(t *testing.T, url string) {
 		disk := newPlug(t)
 		s, b := newService(t, url, dataDir(disk.data())), newBook()

@@ -15,6 +15,7 @@ import (
 // TestTerminateUnderLoad stops the process as an operator does: requests under way are answered,
 // the exit code is 0, and nothing acknowledged is missing after the next start.
 func TestTerminateUnderLoad(t *testing.T) {
+	story(t)
 	onEach(t, func(t *testing.T, url string) {
 		s, b := newService(t, url), newBook()
 		s.start()

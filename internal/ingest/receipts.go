@@ -11,16 +11,23 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/store"
 )
 
+var errUnknown = errs.New(errs.NotFound, "no event of this id was ever received, or its receipt is older than seven days")
+
 // Receipt tells what became of one event. While the database is away, it reads the journal.
 func (p *Pipeline) Receipt(ctx context.Context, id string) (store.Receipt, error) {
 	wait, cancel := context.WithTimeout(ctx, freshness)
 	late := p.WaitStored(wait, p.end())
 	cancel()
 	r, err := p.cfg.Sink.Receipt(ctx, id)
-	if err == nil || late == nil {
+	away := err != nil && !errs.Is(err, errs.NotFound)
+	switch {
+	case err == nil:
+		return r, nil
+	case late == nil && away:
 		return r, err
+	case late == nil:
+		return r, errUnknown
 	}
-	away := !errs.Is(err, errs.NotFound)
 	r, found, scanErr := p.scan(ctx, id)
 	switch {
 	case found:
@@ -30,7 +37,7 @@ func (p *Pipeline) Receipt(ctx context.Context, id string) (store.Receipt, error
 	case away:
 		return store.Receipt{}, err
 	default:
-		return store.Receipt{}, errs.New(errs.NotFound, "no event of this id was ever received")
+		return store.Receipt{}, errUnknown
 	}
 }
 

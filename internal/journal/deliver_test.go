@@ -127,9 +127,9 @@ func TestWriterTotals(t *testing.T) {
 	check(d, "w", 5)
 	w.doubt()
 	d = step(1)
-	check(d, "w.1", 1)
+	check(d, "w.000001", 1)
 	w.wrote(d)
-	check(step(1), "w.1", 2)
+	check(step(1), "w.000001", 2)
 }
 
 func TestGathererIsBounded(t *testing.T) {

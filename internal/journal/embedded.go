@@ -26,7 +26,9 @@ const (
 	// position instead, and need not remember ids.
 	embeddedDuplicates = 100 * time.Millisecond
 
-	startTimeout = 30 * time.Second // a long journal is read through after a crash
+	// readyTimeout is how long the server may take once it has started. The start itself, which
+	// may have to read a long journal through, takes as long as it takes.
+	readyTimeout = 5 * time.Second
 )
 
 // embedded is a JetStream server inside this process, reached without a network.
@@ -62,7 +64,7 @@ func (m *embedded) connect(context.Context) (*nats.Conn, error) {
 	srv.SetLoggerV2(logger, false, false, false)
 	srv.Start()
 	m.srv = srv
-	if !srv.ReadyForConnections(startTimeout) || !srv.JetStreamEnabled() {
+	if !srv.ReadyForConnections(readyTimeout) || !srv.JetStreamEnabled() {
 		m.close()
 		return nil, errs.Wrap(errs.Unavailable, "journal: starting the embedded JetStream", logger.fatal())
 	}

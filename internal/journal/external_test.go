@@ -158,7 +158,7 @@ func TestUnknownOutcome(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	for seq, want := range []string{"w", "w", "w.1"} {
+	for seq, want := range []string{"w", "w", "w.000001"} {
 		m, err := r.Next(t.Context())
 		if err != nil || m.Writer != want {
 			t.Fatalf("message %d is of writer %q: %v", seq+1, m.Writer, err)

@@ -41,10 +41,21 @@ func newFetcher(l *link, consumer string) (*fetcher, error) {
 	return &fetcher{link: l, consumer: consumer, sub: sub, request: request}, nil
 }
 
-// fetched tells whether something lies here unread.
-func (f *fetcher) fetched() bool {
-	n, _, err := f.sub.Pending()
-	return err == nil && n > 0
+// fetched returns the next message if it lies here unread, nil if none does.
+func (f *fetcher) fetched() (*nats.Msg, error) {
+	for {
+		n, _, err := f.sub.Pending()
+		if err != nil || n == 0 {
+			return nil, err
+		}
+		msg, err := f.sub.NextMsg(time.Second) // it is there: no time passes
+		if err != nil {
+			return nil, err
+		}
+		if ours, err := f.sort(msg); ours || err != nil {
+			return msg, err
+		}
+	}
 }
 
 // next returns the next message, until ctx ends. Any other error means that this fetcher is of
@@ -62,29 +73,29 @@ func (f *fetcher) next(ctx context.Context) (*nats.Msg, error) {
 		if err != nil {
 			return nil, err
 		}
-		status := msg.Header.Get("Status")
-		if status == "" || len(msg.Data) > 0 {
-			f.left--
-			return msg, nil
-		}
-		if err := f.word(status, msg.Header.Get("Description")); err != nil {
-			return nil, err
+		if ours, err := f.sort(msg); ours || err != nil {
+			return msg, err
 		}
 	}
 }
 
-// word reads a status message: the request may be over, or the consumer gone.
-func (f *fetcher) word(status, description string) error {
+// sort tells a message of the stream from a word of JetStream's own: that the request is over,
+// or, as an error, that the consumer is gone.
+func (f *fetcher) sort(msg *nats.Msg) (ours bool, err error) {
+	status, description := msg.Header.Get("Status"), msg.Header.Get("Description")
 	text := strings.ToLower(description)
 	switch {
+	case status == "" || len(msg.Data) > 0:
+		f.left--
+		return true, nil
 	case status == "100": // a heartbeat
 	case status == "404", status == "408",
 		status == "409" && (strings.Contains(text, "maxbytes") || strings.Contains(text, "batch completed")):
 		f.left = 0
 	default:
-		return fmt.Errorf("JetStream says %s %s", status, description)
+		return false, fmt.Errorf("JetStream says %s %s", status, description)
 	}
-	return nil
+	return false, nil
 }
 
 // close ends the subscription and has the consumer forgotten, if that can be said quickly.

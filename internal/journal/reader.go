@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -19,8 +18,8 @@ const (
 	fetchMessages = 512
 
 	fetchExpires   = 30 * time.Second
-	fetchHeartbeat = 5 * time.Second
-	fetchSilence   = 2*fetchHeartbeat + 2*time.Second // without a word for so long, JetStream has forgotten us
+	fetchHeartbeat = 2 * time.Second
+	fetchSilence   = 3 * fetchHeartbeat // without a word for so long, JetStream has forgotten us
 
 	consumerIdle = time.Minute // after which JetStream forgets a reader that is gone
 	tryWait      = time.Second // how long TryNext waits for a message that is known to be there
@@ -32,9 +31,8 @@ type Reader struct {
 	j           *Journal
 	headersOnly bool
 	streamID    string
-	last        uint64 // position of the last message given out
-	waiting     bool   // more was waiting behind it
-	link        *link
+	last        uint64    // position of the last message given out
+	waiting     bool      // more was waiting behind it
 	sub         *fetcher  // nil while there is no consumer
 	fresh       bool      // nothing has come from this consumer yet
 	short       time.Time // since when the stream ends before last; zero = it does not
@@ -49,7 +47,7 @@ func (j *Journal) Read(ctx context.Context, after uint64, headersOnly bool) (*Re
 		return nil, err
 	}
 	r := &Reader{j: j, headersOnly: headersOnly, streamID: j.State().StreamID, last: after}
-	if err := r.open(ctx); err != nil {
+	if err := r.reopen(ctx); err != nil {
 		r.Close()
 		return nil, err
 	}
@@ -81,14 +79,22 @@ func (r *Reader) TryNext() (Message, bool, error) {
 	if r.err != nil {
 		return Message{}, false, r.err
 	}
-	end := time.Now().Add(tryWait)
-	for r.sub != nil && (r.sub.fetched() || r.waiting || r.j.status.last() > r.last) {
-		left := time.Until(end)
-		if left <= 0 {
-			break
+	for r.sub != nil {
+		msg, err := r.sub.fetched()
+		var m Message
+		var ok bool
+		switch {
+		case err != nil:
+			r.drop()
+			return Message{}, false, nil // Next opens it anew
+		case msg != nil:
+			m, ok, err = r.accept(msg)
+		case r.waiting || r.j.status.last() > r.last:
+			m, ok, err = r.receive(context.Background(), tryWait)
+		default:
+			return Message{}, false, nil
 		}
-		m, ok, err := r.receive(context.Background(), left)
-		if err != nil || ok {
+		if ok || err != nil {
 			return m, ok, err
 		}
 	}
@@ -103,19 +109,17 @@ func (r *Reader) Close() {
 	}
 }
 
-// receive waits for one message. Without one and without an error the consumer may be gone and
-// the caller is to try again.
-func (r *Reader) receive(ctx context.Context, wait time.Duration) (Message, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, wait)
+// receive waits for one message. Where none comes although JetStream owes a word, the consumer
+// is given up. Without a message and without an error the caller is to try again.
+func (r *Reader) receive(ctx context.Context, silence time.Duration) (Message, bool, error) {
+	wait, cancel := context.WithTimeout(ctx, silence)
 	defer cancel()
-	msg, err := r.sub.next(ctx)
-	switch {
-	case err == nil:
+	msg, err := r.sub.next(wait)
+	if err == nil {
 		return r.accept(msg)
-	case wait < fetchSilence && errors.Is(err, context.DeadlineExceeded):
-		return Message{}, false, nil // nobody said that it would come
-	case errors.Is(err, context.Canceled):
-		return Message{}, false, nil
+	}
+	if ctx.Err() != nil {
+		return Message{}, false, nil // it is the caller who waits no longer
 	}
 	r.j.log.Debug("reading the journal again from where it was", "after", r.last, "error", err)
 	r.drop()

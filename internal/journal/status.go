@@ -223,7 +223,7 @@ func (s *status) setDisk(err error) {
 	defer s.mu.Unlock()
 	if (err == nil) != (s.disk == nil) {
 		if err != nil {
-			s.log.Warn("the journal takes nothing: its disk is nearly full")
+			s.log.Warn("the journal takes nothing", "error", err)
 		} else {
 			s.log.Info("the journal's disk has room again")
 		}

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -69,8 +68,6 @@ func (j *Journal) look(ctx context.Context, l *link) {
 
 // mend tries to open the stream anew. It never makes one: a stream that is gone took events with it.
 func (j *Journal) mend(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
 	l, err := j.connect(ctx, func(ctx context.Context, js jetstream.JetStream) (jetstream.Stream, error) {
 		return js.Stream(ctx, streamName)
 	})
@@ -78,7 +75,7 @@ func (j *Journal) mend(ctx context.Context) bool {
 		j.heal(l)
 		return true
 	}
-	if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if ctx.Err() == nil {
 		j.status.fail(err)
 		j.log.Error("the journal still cannot write", "error", err)
 	}

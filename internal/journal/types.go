@@ -31,6 +31,6 @@ type State struct {
 	LastSeq  uint64
 	Bytes    int64
 	MaxBytes int64
-	Oldest   time.Time // of the first message; zero when there is none
+	Oldest   time.Time // of the first message not known to be settled; zero when there is none
 	Err      error     // why the journal takes nothing now, nil when it does
 }

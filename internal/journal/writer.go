@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/nats-io/nats.go"
@@ -33,7 +34,7 @@ func (w *writer) id() string {
 	if w.doubts == 0 {
 		return w.base
 	}
-	return w.base + "." + strconv.Itoa(w.doubts)
+	return fmt.Sprintf("%s.%06d", w.base, w.doubts) // sorts by time, as the bases do
 }
 
 func (w *writer) draft(counts *event.Counts, lines []byte) (*draft, error) {

@@ -103,12 +103,22 @@ func BenchmarkGrow(b *testing.B) {
 		}
 		debug.FreeOSMemory()
 		fmt.Printf("%s at rest: memory %d MB\n", s.Dialect(), resident(b)>>20)
-		ask(b, s, g.Events(1)[0].Timestamp, c)
+		store.Vacuum(b, s)
+		c = ask(b, s, g.Events(1)[0].Timestamp, c)
+
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		start := time.Now()
+		s = open(b, cfg)
+		opened := time.Since(start)
+		_, took := commit(b, s, g, c, 100)
+		fmt.Printf("%s again: open after %v, first commit %v\n", s.Dialect(), opened.Round(time.Millisecond), took.Round(time.Millisecond))
 	})
 }
 
-// ask prints how long the usual questions take.
-func ask(b *testing.B, s *store.Store, now time.Time, c store.Cursor) {
+// ask prints how long the usual questions take, and returns the cursor after them.
+func ask(b *testing.B, s *store.Store, now time.Time, c store.Cursor) store.Cursor {
 	newest, err := s.List(b.Context(), store.Filter{}, store.Page{Limit: 100})
 	if err != nil {
 		b.Fatal(err)
@@ -133,6 +143,9 @@ func ask(b *testing.B, s *store.Store, now time.Time, c store.Cursor) {
 		{"store 100 again", func() error {
 			result, err := s.Commit(b.Context(), &store.Batch{From: c, Seq: c.Seq + 1, Events: newest})
 			c = result.Cursor
+			if len(result.Duplicates) != len(newest) {
+				b.Errorf("%d duplicates of %d", len(result.Duplicates), len(newest))
+			}
 			return err
 		}},
 	} {
@@ -142,6 +155,7 @@ func ask(b *testing.B, s *store.Store, now time.Time, c store.Cursor) {
 		}
 		fmt.Printf("%s %s: %v\n", s.Dialect(), question.name, time.Since(start).Round(100*time.Microsecond))
 	}
+	return c
 }
 
 func resident(b *testing.B) int64 {

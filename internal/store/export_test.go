@@ -10,3 +10,14 @@ func WriteSetting(t *testing.T, s *Store, name string) (value string) {
 	}
 	return value
 }
+
+// Vacuum does at once what PostgreSQL's autovacuum does within a minute or so.
+func Vacuum(t testing.TB, s *Store) {
+	t.Helper()
+	if s.Dialect() != "postgres" {
+		return
+	}
+	if _, err := s.p.admin.Exec("VACUUM ANALYZE events"); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -19,7 +19,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/errs"
 )
 
-// postgres is a PostgreSQL server, version 13 or later.
+// postgres is a PostgreSQL server, version 14 or later.
 type postgres struct {
 	cfg Config
 	pq  pq.Config
@@ -59,8 +59,9 @@ const (
 // open makes the pools; they connect when they are used.
 func (d *postgres) open(context.Context) (pools, error) {
 	limit := d.cfg.QueryTimeout
+	// A batch of 20,000 events fits into temp_buffers; the default of 8 MB would write it to disk.
 	limited := fmt.Sprintf(`
-SET client_min_messages = warning; SET TimeZone = 'UTC';
+SET client_min_messages = warning; SET TimeZone = 'UTC'; SET temp_buffers = '32MB';
 SET statement_timeout = %d; SET lock_timeout = %d; SET idle_in_transaction_session_timeout = %d;
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`,
 		limit.Milliseconds(), lockTimeout.Milliseconds(), (2 * limit).Milliseconds())

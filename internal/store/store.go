@@ -23,7 +23,7 @@ const Window = 72 * time.Hour
 type Config struct {
 	URL          string        // postgres://…; empty = DuckDB in Dir
 	Dir          string        // data directory of DuckDB
-	MemoryLimit  string        // of DuckDB, as it spells sizes; empty = 256MB
+	MemoryLimit  string        // of DuckDB, as it spells sizes; empty = 192MB
 	Threads      int           // of DuckDB; 0 = GOMAXPROCS
 	MaxReaders   int           // connections for queries; 0 = 4
 	MaxRecentIDs int           // ids DuckDB's duplicate filter holds, 5 to 8 bytes each; 0 = 16 million
@@ -34,7 +34,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	if c.MemoryLimit == "" {
-		c.MemoryLimit = "256MB"
+		c.MemoryLimit = "192MB"
 	}
 	if c.Threads == 0 {
 		c.Threads = runtime.GOMAXPROCS(0)

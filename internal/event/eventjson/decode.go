@@ -19,6 +19,7 @@ type found struct {
 	tags      []span         // of r.strings
 	objects   [2]span        // of r.out: properties and metadata
 	keys      int            // in properties
+	now       time.Time
 	timestamp time.Time
 	rate      float64
 	processed bool
@@ -67,6 +68,7 @@ func (r *reader) event(form Form, e *event.Event) error {
 	if err := r.members(); err != nil {
 		return malformed(what, err)
 	}
+	r.found.now = cut(r.now())
 	form = r.resolve(form)
 	r.fill(e)
 	r.specialise(form, e)
@@ -319,7 +321,7 @@ func (r *reader) fill(e *event.Event) {
 		e.Severity = event.Low
 	}
 	e.SampleRate = r.found.rate
-	now := r.now().UTC().Truncate(time.Microsecond)
+	now := r.found.now
 	e.Timestamp = r.found.timestamp
 	if !r.found.given.has(fieldTimestamp) {
 		e.Timestamp = now
@@ -352,7 +354,7 @@ func (r *reader) judge(form Form, e *event.Event) {
 		r.faultOnce(fieldID.location(), "must have at least 1 character; leave it out to get a new id")
 	}
 	unnamed := form != FormAny && len(r.problems) > 0 // what hinders the name is known already
-	problems, warnings := e.Validate(r.limits, r.now())
+	problems, warnings := e.Validate(r.limits, r.found.now)
 	for _, p := range problems {
 		if p.Location == fieldName.location() {
 			if unnamed {

@@ -17,8 +17,8 @@ var errNotOurs = errors.New("not a line that eventjson.Append wrote")
 func Parse(line []byte, e *event.Event) error {
 	l := lineReader{all: string(line)} // every text of the event is a part of this one copy
 	*e = event.Event{
-		ID:          l.text(`{"event_id":`),
-		Name:        l.text(`,"event_name":`),
+		ID:          l.text(l.need(`{"event_id":`)),
+		Name:        l.text(l.need(`,"event_name":`)),
 		Type:        event.Type(l.text(`,"event_type":`)),
 		Timestamp:   l.time(`,"timestamp":`),
 		ReceivedAt:  l.time(`,"received_at":`),
@@ -34,11 +34,11 @@ func Parse(line []byte, e *event.Event) error {
 		IPAddress:   l.text(`,"ip_address":`),
 		Referrer:    l.text(`,"referrer":`),
 		Timezone:    l.text(`,"timezone":`),
-		SampleRate:  l.number(`,"sample_rate":`),
-		Processed:   l.boolean(`,"processed":`),
+		SampleRate:  l.number(l.need(`,"sample_rate":`)),
+		Processed:   l.boolean(l.need(`,"processed":`)),
 		ProcessedAt: l.time(`,"processed_at":`),
 	}
-	if l.wrong || l.all[l.at:] != "}" || !strings.HasPrefix(l.all, `{"event_id":`) {
+	if l.wrong || l.all[l.at:] != "}" {
 		*e = event.Event{}
 		return errNotOurs
 	}
@@ -59,6 +59,12 @@ func (l *lineReader) next(label string) bool {
 	}
 	l.at += len(label)
 	return true
+}
+
+// need says that label must be next, and returns it.
+func (l *lineReader) need(label string) string {
+	l.wrong = l.wrong || !strings.HasPrefix(l.all[l.at:], label)
+	return label
 }
 
 // upTo steps to end, relative to here, and returns what lies in between.

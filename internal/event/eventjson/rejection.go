@@ -26,7 +26,7 @@ func ParseRejection(line []byte) (id, reason string, ok bool) {
 	}
 	l := lineReader{all: string(line)}
 	id = l.text(rejectionStart)
-	reason = l.text(rejectionReason)
+	reason = l.text(l.need(rejectionReason))
 	if l.wrong || l.all[l.at:] != "}" {
 		return "", "", false
 	}

@@ -13,12 +13,11 @@ import "bytes"
 func DefaultSensitive() []string {
 	return []string{
 		"password", "passwords", "passwd", "pwd", "passphrase", "passcode",
-		"secret", "secrets", "secret_key", "client_secret", "private_key", "signing_key", "encryption_key",
-		"token", "access_token", "refresh_token", "id_token", "auth_token", "jwt", "otp",
-		"api_key", "api_keys", "access_key", "authorization", "credential", "credentials",
-		"cookie", "cookies", "session_cookie", "set_cookie",
-		"credit_card", "credit_card_number", "card_number", "card_no", "cvv", "cvc", "iban",
-		"account_number", "ssn", "social_security_number",
+		"secret", "secrets", "secret_key", "private_key", "signing_key", "encryption_key",
+		"token", "jwt", "otp", "api_key", "api_keys", "access_key",
+		"authorization", "credential", "credentials", "cookie", "cookies",
+		"credit_card", "card_number", "card_no", "cvv", "cvc", "iban",
+		"ssn", "social_security_number",
 	}
 }
 
@@ -38,7 +37,7 @@ const maxName = 128
 type sensitive struct {
 	names      [256][]string
 	qualifiers [256][]string
-	pairs      [32]uint32 // by last letter: which letters stand before it in any entry above
+	endings    [1 << 10]uint32 // by the last two letters: which stand before them in any entry above
 }
 
 func newSensitive(names []string) (s sensitive) {
@@ -58,31 +57,38 @@ func (s *sensitive) add(to *[256][]string, entry string) {
 	}
 	last := entry[len(entry)-1]
 	to[last] = append(to[last], entry)
-	before := uint32(1<<32 - 1) // an entry of one letter: whatever stands before
-	if len(entry) > 1 {
-		before = 1 << (entry[len(entry)-2] & 31)
+	if n := len(entry); n >= 3 && letters(entry[n-3], entry[n-2], entry[n-1]) {
+		place, bit := ending(entry[n-3], entry[n-2], entry[n-1])
+		s.endings[place] |= bit
+		return
 	}
-	s.pairs[last&31] |= before
+	for i := range s.endings { // an odd entry: no name is done with at a glance
+		s.endings[i] = 1<<32 - 1
+	}
+}
+
+func letters(a, b, c byte) bool { return letter(a) && letter(b) && letter(c) }
+
+// ending is where the last three letters of a name, whatever their case, are noted.
+func ending(a, b, c byte) (place int, bit uint32) {
+	return int(c&31)<<5 | int(b&31), 1 << (a & 31)
 }
 
 // match reports whether the value under this name is to be masked.
 func (s *sensitive) match(name []byte) bool {
-	// Most names are done with here. Names that do not end in two letters take the long way.
-	if n := len(name); n > 1 && letter(name[n-1]) && letter(name[n-2]) &&
-		s.pairs[name[n-1]&31]>>(name[n-2]&31)&1 == 0 {
-		return false
+	if n := len(name); n >= 3 && letters(name[n-3], name[n-2], name[n-1]) {
+		if place, bit := ending(name[n-3], name[n-2], name[n-1]); s.endings[place]&bit == 0 {
+			return false // nearly all names
+		}
 	}
 	w := normalise(name)
 	for w.n > 0 {
-		if w.endsInOne(s.names[w.last()]) > 0 {
-			return true
+		for _, name := range s.names[w.last()] {
+			if w.endIn(name) && (len(name) >= wholeWord || w.begins(w.n-len(name))) {
+				return true
+			}
 		}
-		switch cut := w.endsInOne(s.qualifiers[w.last()]); {
-		case '0' <= w.last() && w.last() <= '9':
-			w.n--
-		case cut > 0 && w.begins(w.n-cut):
-			w.n -= cut
-		default:
+		if !w.cutQualifier(s.qualifiers[w.last()]) {
 			return false
 		}
 	}
@@ -101,15 +107,23 @@ type words struct {
 func (w *words) last() byte        { return w.letters[w.n-1] }
 func (w *words) begins(i int) bool { return w.starts[i/64]>>(i%64)&1 == 1 }
 
-// endsInOne returns the length of the entry that the words end in, 0 if there is none.
-func (w *words) endsInOne(entries []string) int {
-	for _, e := range entries {
-		at := w.n - len(e)
-		if at >= 0 && string(w.letters[at:w.n]) == e && (len(e) >= wholeWord || w.begins(at)) {
-			return len(e)
+func (w *words) endIn(entry string) bool {
+	return w.n >= len(entry) && string(w.letters[w.n-len(entry):w.n]) == entry
+}
+
+// cutQualifier takes a digit or one of the qualifiers off the end.
+func (w *words) cutQualifier(qualifiers []string) bool {
+	if digit(w.last()) {
+		w.n--
+		return true
+	}
+	for _, q := range qualifiers {
+		if w.endIn(q) {
+			w.n -= len(q)
+			return true
 		}
 	}
-	return 0
+	return false
 }
 
 // normalise takes a name apart at separators and at changes from lower to upper case.

@@ -8,7 +8,13 @@ func parseTime(text []byte) (time.Time, bool) {
 	if !strict(text) || t.UnmarshalText(text) != nil {
 		return time.Time{}, false
 	}
-	return t.UTC().Truncate(time.Microsecond), true
+	return cut(t), true
+}
+
+// cut makes a time one that databases keep exactly: UTC, in whole microseconds, without the
+// reading of the monotonic clock.
+func cut(t time.Time) time.Time {
+	return t.UTC().Round(0).Add(-time.Duration(t.Nanosecond() % int(time.Microsecond)))
 }
 
 // strict refuses what package time takes for RFC 3339 and is not (golang.org/issue/54580): an
@@ -28,8 +34,9 @@ func strict(text []byte) bool {
 	return string(zone[:2]) < "24" && string(zone[3:]) < "60"
 }
 
-// appendTime writes a UTC time with exactly six decimals, so that texts sort as times do.
+// appendTime writes a time as UTC with exactly six decimals, so that texts sort as times do.
 func appendTime(dst []byte, t time.Time) []byte {
+	t = t.UTC()
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
 	dst = append(dst, '"')

@@ -33,7 +33,7 @@ func (t *tokens) reset(raw []byte) {
 	t.json.Reset(&t.source, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 }
 
-// next reads the next token. Its errors are errors of syntax, or io.EOF behind the last value.
+// next reads the next token. Its errors are errors of syntax.
 func (t *tokens) next() error {
 	if _, err := t.json.ReadToken(); err != nil {
 		return err
@@ -41,15 +41,12 @@ func (t *tokens) next() error {
 	before := t.end
 	t.end = int(t.json.InputOffset())
 	blank := false
-	for t.start = before; ; t.start++ { // jsontext has seen that a token follows
-		c := t.raw[t.start]
-		if c == ' ' || c == '\n' || c == '\t' || c == '\r' {
-			blank = true
-		} else if c != ',' && c != ':' {
-			t.kind = kindOf(c)
-			break
-		}
+	t.start = before // jsontext has seen that a token follows
+	for c := t.raw[before]; c <= ' ' || c == ',' || c == ':'; c = t.raw[t.start] {
+		blank = blank || c <= ' '
+		t.start++
 	}
+	t.kind = kindOf(t.raw[t.start])
 	if blank && t.copying {
 		t.out = append(t.out, t.raw[t.run:before]...)
 		for _, c := range t.raw[before:t.start] {
@@ -105,17 +102,14 @@ func (t *tokens) maskValue() error {
 	return err
 }
 
-// finish checks that nothing but white space follows.
+// finish checks that nothing but white space follows the last token.
 func (t *tokens) finish() error {
-	err := t.next()
-	switch {
-	case err == nil:
-		return errTrailing
-	case errors.Is(err, io.EOF):
-		return nil
-	default:
-		return err
+	for _, c := range t.raw[t.end:] {
+		if c != ' ' && c != '\n' && c != '\t' && c != '\r' {
+			return errTrailing
+		}
 	}
+	return nil
 }
 
 var errTrailing = errors.New("data after the JSON value")

@@ -112,13 +112,13 @@ func (r *reader) duplicates(names []name, at int) {
 		r.fault("is given more than once")
 	}
 	if len(names) <= fewNames {
-		for i := 1; i < len(names); i++ {
-			for j := range i {
-				if r.sameName(names[i], names[j]) {
-					duplicate(i)
-					break
-				}
+		var marks uint64 // of the names so far, so that most need no comparing
+		for i, n := range names {
+			mark := n.mark(r.raw)
+			if marks&mark != 0 && r.oneOf(n, names[:i]) {
+				duplicate(i)
 			}
+			marks |= mark
 		}
 		return
 	}
@@ -128,6 +128,27 @@ func (r *reader) duplicates(names []name, at int) {
 			duplicate(i)
 		}
 	}
+}
+
+// mark is one bit of 64 that equal names share; a name with escapes may equal any other.
+func (n name) mark(raw []byte) uint64 {
+	if n.escaped {
+		return 1<<64 - 1
+	}
+	mark := n.to - n.from
+	if mark > 0 {
+		mark += int32(raw[n.from])*5 + int32(raw[n.to-1])*11
+	}
+	return 1 << (mark & 63)
+}
+
+func (r *reader) oneOf(n name, names []name) bool {
+	for _, other := range names {
+		if r.sameName(n, other) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *reader) sameName(a, b name) bool {
