@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
@@ -45,6 +46,7 @@ func (d *duck) insert(ctx context.Context, ses session, events []event.Event, no
 					continue
 				}
 				gone[id] = false // a second one in this batch is a duplicate
+				d.seen.renew(id, events[i].ReceivedAt)
 			}
 			if err := appendEvent(a, values, &events[i]); err != nil {
 				return err
@@ -130,11 +132,12 @@ func nullBytes(b []byte) driver.Value {
 
 const (
 	lastRow = `SELECT coalesce(max(rowid), -1) FROM events`
-	// Results are held whole in memory, so ids are read in slices of the table.
-	sliceOfIDs    = `SELECT event_id, received_at FROM events WHERE rowid >= $1 AND rowid < $2`
+	// The ids of a slice of the table come as one text, which is several times faster than a row
+	// each. None of them has a NUL.
+	sliceOfIDs    = `SELECT string_agg(event_id, chr(0)), max(received_at) FROM events WHERE rowid >= $1 AND rowid < $2`
 	idsPerSlice   = 100_000
 	newestBefore  = `SELECT max(received_at) FROM events WHERE rowid < $1`
-	tombstonedIDs = `SELECT event_id, noted_at FROM tombstones`
+	tombstonedIDs = `SELECT string_agg(event_id, chr(0)), max(noted_at) FROM tombstones`
 )
 
 // recall builds the filter from the newest rows of the table, as many as its bound has room for.
@@ -164,19 +167,18 @@ func (d *duck) recall(ctx context.Context, ses session) error {
 	return nil
 }
 
+// read adds the ids of one row, each as if it had been received with the newest.
 func (f *seen) read(ctx context.Context, ses session, query string, args ...any) error {
-	rows, err := ses.QueryContext(ctx, query, args...)
-	if err != nil {
+	var ids sql.NullString
+	var newest sql.NullTime
+	if err := ses.QueryRowContext(ctx, query, args...).Scan(&ids, &newest); err != nil {
 		return fmt.Errorf("read ids: %w", err)
 	}
-	defer rows.Close()
-	var id string
-	var at time.Time
-	for rows.Next() {
-		if err := rows.Scan(&id, &at); err != nil {
-			return err
-		}
-		f.add(id, at)
+	if !ids.Valid {
+		return nil
 	}
-	return rows.Err()
+	for id := range strings.SplitSeq(ids.String, "\x00") {
+		f.addNew(id, newest.Time)
+	}
+	return nil
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // seen is a filter over the event ids of DuckDB: it never forgets an id it was given and holds on
-// to, and very rarely knows one it was not given (about one in 2^28). So an id it does not know is
+// to, and very rarely knows one it was not given (about one in 2^26). So an id it does not know is
 // new, and only the others need a look into the table.
 //
 // It is a row of segments, each an open-addressed table of 32-bit tags in buckets of eight, one
@@ -41,24 +41,41 @@ func newSeen(bound int) *seen { return &seen{seed: maphash.MakeSeed(), bound: bo
 // add remembers an id and reports whether it may have been there already.
 func (f *seen) add(id string, received time.Time) bool {
 	h := maphash.String(f.seed, id)
-	tag := max(uint32(h), 1) // 0 marks a free place
-	last := len(f.segments) - 1
-	for i := last; i >= 0; i-- {
-		if f.segments[i].has(h, tag) {
+	for i := len(f.segments) - 1; i >= 0; i-- {
+		if f.segments[i].has(h) {
 			return true
 		}
 	}
+	f.keep(h, received)
+	return false
+}
+
+// renew tells that an id which may have been there before is stored now: the segment that holds it
+// must not be taken for older than its newest row.
+func (f *seen) renew(id string, received time.Time) {
+	h := maphash.String(f.seed, id)
+	for _, s := range f.segments {
+		if s.has(h) && received.After(s.newest) {
+			s.newest = received
+		}
+	}
+}
+
+// addNew remembers an id that is known to be new, without a look at every segment.
+func (f *seen) addNew(id string, received time.Time) { f.keep(maphash.String(f.seed, id), received) }
+
+func (f *seen) keep(h uint64, received time.Time) {
+	last := len(f.segments) - 1
 	if last < 0 || f.segments[last].full() {
 		f.grow()
 		last = len(f.segments) - 1
 	}
 	s := f.segments[last]
-	s.put(h, tag)
+	s.put(h)
 	if received.After(s.newest) {
 		s.newest = received
 	}
 	f.count++
-	return false
 }
 
 // grow opens a segment twice as large as the last, and lets the oldest go while there are more
@@ -89,7 +106,11 @@ func (f *seen) complete(since time.Time) bool { return f.dropped.Before(since) }
 
 func (s *segment) full() bool { return s.count >= len(s.tags)*8*4/5 }
 
-func (s *segment) has(h uint64, tag uint32) bool {
+// tagOf is what is kept of a hash; 0 marks a free place.
+func tagOf(h uint64) uint32 { return max(uint32(h), 1) }
+
+func (s *segment) has(h uint64) bool {
+	tag := tagOf(h)
 	for b := h >> s.shift; ; b = (b + 1) % uint64(len(s.tags)) {
 		for _, t := range s.tags[b] {
 			if t == tag {
@@ -102,11 +123,11 @@ func (s *segment) has(h uint64, tag uint32) bool {
 	}
 }
 
-func (s *segment) put(h uint64, tag uint32) {
+func (s *segment) put(h uint64) {
 	for b := h >> s.shift; ; b = (b + 1) % uint64(len(s.tags)) {
 		for i, t := range s.tags[b] {
 			if t == 0 {
-				s.tags[b][i] = tag
+				s.tags[b][i] = tagOf(h)
 				s.count++
 				return
 			}

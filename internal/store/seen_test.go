@@ -62,3 +62,22 @@ func TestSeenLetsTheOldestGo(t *testing.T) {
 		t.Errorf("holds %d ids", f.count)
 	}
 }
+
+// An id that was forgotten by the tables and stored again is in an old segment but not old.
+func TestSeenRenewed(t *testing.T) {
+	const bound = 60_000
+	f := newSeen(bound)
+	start := time.Unix(1_000_000, 0)
+	f.add("again", start)
+	later := start.Add(1000 * time.Hour)
+	if !f.add("again", later) {
+		t.Fatal("forgot it at once")
+	}
+	f.renew("again", later)
+	for i := range 10 * bound {
+		f.add(fmt.Sprint("id-", i), start.Add(time.Hour))
+	}
+	if f.complete(later) {
+		t.Error("its segment was let go as if it were old")
+	}
+}

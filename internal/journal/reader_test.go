@@ -1,0 +1,48 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+)
+
+// TestIdleReader: waiting in vain costs a reader neither its consumer nor, when JetStream's
+// heartbeats lie unread, any time.
+func TestIdleReader(t *testing.T) {
+	j := openEmbedded(t)
+	r, err := j.Read(t.Context(), 0, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	consumer := r.sub
+	short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := r.Next(short); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v", err)
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for n, end := 0, time.Now().Add(30*time.Second); n == 0; <-tick.C {
+		if n, _, err = consumer.sub.Pending(); err != nil || time.Now().After(end) {
+			t.Fatalf("no heartbeat comes: %v", err)
+		}
+	}
+	start := time.Now()
+	if m, ok, err := r.TryNext(); ok || err != nil {
+		t.Fatalf("got %+v %v", m, err)
+	}
+	if took := time.Since(start); took > 500*time.Millisecond {
+		t.Fatalf("nothing took %v", took)
+	}
+	if r.sub != consumer {
+		t.Fatal("the consumer was given up")
+	}
+	if _, err := j.Append(t.Context(), Entry{Lines: []byte("a\n")}); err != nil {
+		t.Fatal(err)
+	}
+	if m, ok, err := r.TryNext(); !ok || err != nil || m.Seq != 1 {
+		t.Fatalf("got %+v %v %v", m, ok, err)
+	}
+}
