@@ -12,7 +12,8 @@ type work struct {
 	batch store.Batch
 	seen  map[string]uint64 // last total of each writer in it
 	bytes int
-	late  bool // its first message has waited for flush_interval
+	took  time.Duration // by the store
+	late  bool          // its first message has waited for flush_interval
 }
 
 func (b *work) add(l *load, c *continuity) {
@@ -51,12 +52,13 @@ type gatherer struct {
 	sent    uint64 // highest position given to the store
 	busy    bool
 	resting bool
+	spare   *work // the batch that was stored last, to be used again
 	late    *time.Timer
 	rest    *time.Timer
 }
 
-// gather runs until ctx ends or in is closed. The store tells on idle how long each batch took.
-func (w *writer) gather(ctx context.Context, c *continuity, in <-chan load, out chan<- *work, idle <-chan time.Duration) {
+// gather runs until ctx ends or in is closed. The store gives batches back on idle.
+func (w *writer) gather(ctx context.Context, c *continuity, in <-chan load, out chan<- *work, idle <-chan *work) {
 	g := &gatherer{w: w, writers: c, b: newWork(), late: time.NewTimer(time.Hour), rest: time.NewTimer(time.Hour)}
 	defer g.late.Stop()
 	defer g.rest.Stop()
@@ -78,10 +80,10 @@ func (w *writer) gather(ctx context.Context, c *continuity, in <-chan load, out 
 			g.add(&l)
 		case give <- g.b:
 			g.sent, g.busy = g.b.batch.Seq, true
-			g.b = newWork()
-		case took := <-idle:
+			g.b = g.next()
+		case g.spare = <-idle:
 			g.busy, g.resting = false, true
-			g.rest.Reset(restFactor * took)
+			g.rest.Reset(restFactor * g.spare.took)
 		case <-g.rest.C:
 			g.resting = false
 		case <-g.late.C:
@@ -107,6 +109,17 @@ func (g *gatherer) due() bool {
 	n := len(g.b.batch.Events)
 	return g.full() || g.b.late || n >= largeBatch || g.w.progress.wants() > g.sent ||
 		!g.resting && n >= g.w.cfg.Settings().BufferSize
+}
+
+// next is an empty batch, in the memory of one that was stored where there is one.
+func (g *gatherer) next() *work {
+	b := newWork()
+	if g.spare != nil {
+		events := g.spare.batch.Events
+		clear(events)
+		b.batch.Events, g.spare = events[:0], nil
+	}
+	return b
 }
 
 func newWork() *work { return &work{seen: make(map[string]uint64, 1)} }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,19 +38,21 @@ func DefaultBounds() Bounds { return Bounds{Events: 20_000, Bytes: 16 << 20} }
 
 // Pipeline is the one way in: doors submit, the store writer stores, the ledger counts.
 type Pipeline struct {
-	cfg    Config
-	owed   owed
-	recent recent
-	tail   *tail
-	writer *writer
-	newest atomic.Uint64 // highest position this process has written
-	stop   context.CancelFunc
-	done   chan struct{}
+	cfg     Config
+	owed    owed
+	recent  recent
+	tail    *tail
+	writer  *writer
+	buffers sync.Pool     // *[]byte, for the lines of one request
+	newest  atomic.Uint64 // highest position this process has written
+	stop    context.CancelFunc
+	done    chan struct{}
 }
 
 // New returns a pipeline that does not run yet; Submit works at once, nothing is stored before Start.
 func New(cfg Config) *Pipeline {
 	p := &Pipeline{cfg: cfg, done: make(chan struct{})}
+	p.buffers.New = func() any { return new([]byte) }
 	p.tail = newTail(cfg.Log, cfg.Logger)
 	p.writer = newWriter(cfg)
 	return p
@@ -106,7 +109,9 @@ func (p *Pipeline) Submit(ctx context.Context, proto event.Protocol, items []Ite
 		p.refuse(proto, items, event.ReasonDisabled)
 		return 0, errs.New(errs.Unavailable, "tracking is switched off; POST /api/analytics/config {\"enabled\": true} switches it on")
 	}
-	entry := journal.Entry{Lines: make([]byte, 0, 512*len(items))}
+	buf := p.buffers.Get().(*[]byte)
+	defer p.buffers.Put(buf)
+	entry := journal.Entry{Lines: (*buf)[:0]}
 	entry.Counts.Received[proto] = uint64(len(items))
 	for i := range items {
 		it := &items[i]
@@ -127,6 +132,7 @@ func (p *Pipeline) Submit(ctx context.Context, proto event.Protocol, items []Ite
 		entry.Lines = eventjson.Append(entry.Lines, &it.Event)
 		entry.Lines = append(entry.Lines, '\n')
 	}
+	*buf = entry.Lines[:0] // the journal copies the lines before Append returns
 	seq, err := p.append(ctx, entry)
 	if err != nil {
 		if entry.Counts.Accepted == 0 { // nothing to lose: the answer stands, the counts are owed

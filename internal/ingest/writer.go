@@ -17,7 +17,7 @@ const (
 	followEvery = 500 * time.Millisecond // how often a process without the lease looks at the cursor
 	retryFirst  = 100 * time.Millisecond
 	retryMost   = 5 * time.Second
-	purgeEvery  = 2 * time.Second
+	purgeEvery  = 250 * time.Millisecond
 )
 
 // writer moves events from the journal to the store. Of all processes on one stream, the one
@@ -107,7 +107,7 @@ func (w *writer) begin(ctx context.Context, c store.Cursor) (after uint64, err e
 // pump runs the three steps side by side: read and decode, gather, commit; and purges behind them.
 func (w *writer) pump(ctx context.Context, cursor store.Cursor, after uint64) error {
 	g, ctx := errgroup.WithContext(ctx)
-	loads, works, idle := make(chan load, 4), make(chan *work), make(chan time.Duration, 1)
+	loads, works, idle := make(chan load, 4), make(chan *work), make(chan *work, 1)
 	g.Go(func() error { w.relieve(ctx); return nil })
 	g.Go(func() error { defer close(loads); return w.load(ctx, after, loads) })
 	g.Go(func() error {
@@ -123,7 +123,8 @@ func (w *writer) pump(ctx context.Context, cursor store.Cursor, after uint64) er
 				return err
 			}
 			cursor = next
-			idle <- w.cfg.Now().Sub(began) // has room: the next batch comes after it was taken
+			b.took = w.cfg.Now().Sub(began)
+			idle <- b // has room: the next batch comes after this one was taken
 		}
 		return nil
 	})

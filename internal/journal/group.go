@@ -39,7 +39,8 @@ func (g *group) finish(seq uint64, err error) {
 type gatherer struct {
 	mu       sync.Mutex
 	open     *group
-	spare    []byte // buffer of a finished group
+	spares   [][]byte // buffers of finished groups: one is under way while another gathers
+	used     bool     // a group was opened since the last shrink
 	closed   bool
 	maxBytes int
 	timeout  time.Duration
@@ -81,9 +82,9 @@ func (q *gatherer) tryJoin(e *Entry) (g *group, joined bool, err error) {
 	}
 	g = q.open
 	if g == nil {
-		g = &group{lines: q.spare[:0], taken: make(chan struct{}), done: make(chan struct{})}
+		g = &group{lines: q.buffer(), taken: make(chan struct{}), done: make(chan struct{})}
 		g.ctx, g.cancel = context.WithTimeout(context.Background(), q.timeout)
-		q.open, q.spare = g, nil
+		q.open, q.used = g, true
 		q.ready <- struct{}{} // empty: take drained it when it took the group before
 	}
 	if g.entries > 0 && (g.entries == groupEntries || len(g.lines)+len(e.Lines) > q.maxBytes) {
@@ -108,20 +109,35 @@ func (q *gatherer) take() *group {
 	return g
 }
 
+// buffer takes a spare one, if there is one.
+func (q *gatherer) buffer() []byte {
+	n := len(q.spares) - 1
+	if n < 0 {
+		return nil
+	}
+	b := q.spares[n]
+	q.spares = q.spares[:n]
+	return b[:0]
+}
+
 // recycle gives back a group's buffer once nothing refers to it.
 func (q *gatherer) recycle(lines []byte) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if cap(lines) > cap(q.spare) {
-		q.spare = lines
+	if len(q.spares) < 2 {
+		q.spares = append(q.spares, lines)
 	}
 }
 
-// shrink drops the spare buffer, so that an idle journal holds no memory.
+// shrink drops the spare buffers when no group has needed one for a while, so that an idle
+// journal holds no memory.
 func (q *gatherer) shrink() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.spare = nil
+	if !q.used {
+		q.spares = nil
+	}
+	q.used = false
 }
 
 // close refuses further entries; the open group can still be taken.
