@@ -131,7 +131,7 @@ func Default() Config {
 	return Config{
 		Web:      Web{ListenAddress: "127.0.0.1:8080", ShutdownTimeout: Duration(30 * time.Second)},
 		Data:     Data{Dir: "./data"},
-		Database: Database{QueryTimeout: Duration(30 * time.Second), MemoryLimit: "256MB"},
+		Database: Database{QueryTimeout: Duration(30 * time.Second), MemoryLimit: "192MB"},
 		Journal:  Journal{MaxBytes: 4 << 30, MinFree: 64 << 20, MaxAge: Duration(7 * 24 * time.Hour)},
 		Log:      Log{Level: "info"},
 		Limits: Limits{
