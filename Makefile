@@ -57,7 +57,8 @@ test-faults: build
 
 # Figures beside the machine's raw limits; run it on a quiet machine.
 bench: build
-	go run ./cmd/tidemark-bench -tidemark $(BIN)
+	go run ./cmd/tidemark-bench -tidemark $(BIN) -json bin/bench.json
+	cat bin/bench.json
 
 clean:
 	rm -rf bin

@@ -102,7 +102,7 @@ func bareDoor() (*httpapi.Server, error) {
 	current := func() settings.Settings { return unchanged }
 	return httpapi.New(httpapi.Deps{
 		Intake: ingest.New(ingest.Config{
-			Log: &forgetful{}, Settings: current, Logger: logger, Now: time.Now, Bounds: ingest.DefaultBounds(),
+			Log: &forgetful{}, Settings: current, Logger: logger, Now: time.Now, Bounds: ingest.Bounds{Events: 10_000, Bytes: 8 << 20},
 		}),
 		Decoder:    eventjson.NewDecoder(eventjson.Options{Limits: event.DefaultLimits(), Sensitive: eventjson.DefaultSensitive()}),
 		Access:     everybody{},

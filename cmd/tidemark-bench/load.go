@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -201,8 +202,9 @@ func (g *generator) dispatch(now time.Duration) error {
 		if wait, more := g.next(now); !more || wait > 0 {
 			return nil
 		}
-		c := g.idle[len(g.idle)-1]
-		g.idle = g.idle[:len(g.idle)-1]
+		// The longest idle first: the service rightly closes one that never sends anything.
+		c := g.idle[0]
+		g.idle = slices.Delete(g.idle, 0, 1)
 		c.turn = (c.turn + 1) % variants
 		g.crowd.renew(c.requests[c.turn])
 		c.due = g.due(now)

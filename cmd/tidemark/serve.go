@@ -13,10 +13,6 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/app"
 )
 
-// goMemory is the size in bytes that Go's heap keeps to by collecting more often, unless
-// GOMEMLIMIT says otherwise. The embedded database has a limit of its own beside it.
-const goMemory = 256 << 20
-
 // Run serves until the context ends or the service fails, then drains. SIGHUP reloads.
 func (s *serveCmd) Run(ctx context.Context, out streams) error {
 	cfg, err := s.config()
@@ -24,7 +20,7 @@ func (s *serveCmd) Run(ctx context.Context, out streams) error {
 		return err
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(goMemory)
+		debug.SetMemoryLimit(cfg.HeapLimit())
 	}
 	a, err := app.New(cfg, app.Options{Log: out.err, Config: s.config})
 	if err != nil {

@@ -169,8 +169,9 @@ func (a *App) openJournal(ctx context.Context) error {
 // makeRooms makes what needs no dependency to be up.
 func (a *App) makeRooms(ctx context.Context) error {
 	var err error
-	a.settings = settings.NewManager(a.cfg.settings(), a.store, a.logger.With("component", "settings"))
-	if a.access, err = newAccess(a.cfg, a.store, a.logger); err != nil {
+	known := remember(a.store, a.cfg, a.logger)
+	a.settings = settings.NewManager(a.cfg.settings(), known, a.logger.With("component", "settings"))
+	if a.access, err = newAccess(a.cfg, known, a.logger); err != nil {
 		return err
 	}
 	if a.ops, err = perf.NewOperations(perf.Config{Now: time.Now, Logger: a.logger.With("component", "perf")}); err != nil {
@@ -182,7 +183,7 @@ func (a *App) makeRooms(ctx context.Context) error {
 	}
 	a.pipeline = ingest.New(ingest.Config{
 		Log: a.journal, Sink: a.store, Settings: a.settings.Current,
-		Logger: a.logger.With("component", "ingest"), Now: time.Now, Bounds: ingest.DefaultBounds(),
+		Logger: a.logger.With("component", "ingest"), Now: time.Now, Bounds: a.cfg.bounds(),
 	})
 	a.registry.MustRegister(a.pipeline.Collectors()...)
 	a.live = newLive(a.cfg, a.settings)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,7 +15,8 @@ const (
 )
 
 // bootstrap brings the schema up to date and loads settings and keys. With the database away the
-// service starts all the same, answers 503 until the keys are known, and tries on.
+// service starts all the same, with the keys and settings of its last run, and tries on; without
+// such memory it answers 503 until the keys are known.
 func (a *App) bootstrap(ctx context.Context) error {
 	err := a.load(ctx)
 	if err == nil {
@@ -23,7 +25,10 @@ func (a *App) bootstrap(ctx context.Context) error {
 	if !errs.Is(err, errs.Unavailable) {
 		return err
 	}
-	a.logger.Warn("starting without the database; requests are refused until it answers", "cause", err)
+	a.logger.Warn("starting without the database", "cause", err)
+	if err := errors.Join(a.settings.Load(ctx), a.access.Load(ctx)); err != nil {
+		a.logger.Warn("this service has never seen the database: requests are refused until it answers")
+	}
 	loop, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {

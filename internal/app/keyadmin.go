@@ -70,7 +70,7 @@ func openKeys(ctx context.Context, cfg Config, logger *slog.Logger) (*access.Acc
 	return k, s, nil
 }
 
-func newAccess(cfg Config, s *store.Store, logger *slog.Logger) (*access.Access, error) {
+func newAccess(cfg Config, s access.KeyStore, logger *slog.Logger) (*access.Access, error) {
 	proxies, err := cfg.Web.proxies()
 	if err != nil {
 		return nil, err

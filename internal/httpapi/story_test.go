@@ -36,7 +36,7 @@ func newRealWorld(t *testing.T, change ...func(*Deps)) *world {
 	w := &world{log: &bytes.Buffer{}}
 	w.deps, w.settings, w.access = newDeps(t, nil, io.Discard)
 	p := ingest.New(ingest.Config{Log: log, Sink: db, Settings: w.settings.Current,
-		Logger: logger, Now: time.Now, Bounds: ingest.DefaultBounds()})
+		Logger: logger, Now: time.Now, Bounds: ingest.Bounds{Events: 10_000, Bytes: 8 << 20}})
 	p.Start()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

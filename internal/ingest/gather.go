@@ -34,11 +34,13 @@ func (b *work) full(most Bounds) bool {
 	return len(b.batch.Events) >= most.Events || b.bytes >= most.Bytes || len(b.batch.Receipts) >= most.Events
 }
 
-// While transactions are small, the writer rests restFactor times as long as the last one took:
-// each has a fixed cost in CPU and fsyncs, which the doors need themselves. So transactions grow
-// with the load until largeBatch, where the fixed cost no longer shows, and above it there is no rest.
+// While transactions are small, the writer rests restFactor times as long as the last one took,
+// at most for flush_interval: each has a fixed cost in CPU and fsyncs, which the doors need
+// themselves, and an event that arrives meanwhile waits for the disk. At 50, that is one event in
+// fifty, not one in five. So transactions grow with the load until largeBatch, where the fixed
+// cost no longer shows, and above it there is no rest.
 const (
-	restFactor = 4
+	restFactor = 50
 	largeBatch = 5_000 // events
 )
 

@@ -33,9 +33,6 @@ type Bounds struct {
 	Bytes  int // bytes of their journal lines
 }
 
-// DefaultBounds suit DuckDB, which wants large transactions, within a small memory.
-func DefaultBounds() Bounds { return Bounds{Events: 20_000, Bytes: 16 << 20} }
-
 // Pipeline is the one way in: doors submit, the store writer stores, the ledger counts.
 type Pipeline struct {
 	cfg     Config

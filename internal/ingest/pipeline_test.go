@@ -53,7 +53,7 @@ func (w *world) open() {
 	w.log, w.sink = &faultyLog{Journal: j}, &faultySink{Store: s}
 	w.Pipeline = New(Config{
 		Log: w.log, Sink: w.sink, Settings: func() settings.Settings { return *w.set.Load() },
-		Logger: logger, Now: time.Now, Bounds: DefaultBounds(),
+		Logger: logger, Now: time.Now, Bounds: Bounds{Events: 10_000, Bytes: 8 << 20},
 	})
 	w.Start()
 	w.t.Cleanup(w.close)

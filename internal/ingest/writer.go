@@ -107,7 +107,7 @@ func (w *writer) begin(ctx context.Context, c store.Cursor) (after uint64, err e
 // pump runs the three steps side by side: read and decode, gather, commit; and purges behind them.
 func (w *writer) pump(ctx context.Context, cursor store.Cursor, after uint64) error {
 	g, ctx := errgroup.WithContext(ctx)
-	loads, works, idle := make(chan load, 4), make(chan *work), make(chan *work, 1)
+	loads, works, idle := make(chan load, 2), make(chan *work), make(chan *work, 1)
 	g.Go(func() error { w.relieve(ctx); return nil })
 	g.Go(func() error { defer close(loads); return w.load(ctx, after, loads) })
 	g.Go(func() error {

@@ -41,23 +41,6 @@ func newFetcher(l *link, consumer string) (*fetcher, error) {
 	return &fetcher{link: l, consumer: consumer, sub: sub, request: request}, nil
 }
 
-// fetched returns the next message if it lies here unread, nil if none does.
-func (f *fetcher) fetched() (*nats.Msg, error) {
-	for {
-		n, _, err := f.sub.Pending()
-		if err != nil || n == 0 {
-			return nil, err
-		}
-		msg, err := f.sub.NextMsg(time.Second) // it is there: no time passes
-		if err != nil {
-			return nil, err
-		}
-		if ours, err := f.sort(msg); ours || err != nil {
-			return msg, err
-		}
-	}
-}
-
 // next returns the next message, until ctx ends. Any other error means that this fetcher is of
 // no more use.
 func (f *fetcher) next(ctx context.Context) (*nats.Msg, error) {

@@ -22,7 +22,6 @@ const (
 	fetchSilence   = 3 * fetchHeartbeat // without a word for so long, JetStream has forgotten us
 
 	consumerIdle = time.Minute // after which JetStream forgets a reader that is gone
-	tryWait      = time.Second // how long TryNext waits for a message that is known to be there
 	retryWait    = 100 * time.Millisecond
 )
 
@@ -32,7 +31,6 @@ type Reader struct {
 	headersOnly bool
 	streamID    string
 	last        uint64    // position of the last message given out
-	waiting     bool      // more was waiting behind it
 	sub         *fetcher  // nil while there is no consumer
 	fresh       bool      // nothing has come from this consumer yet
 	short       time.Time // since when the stream ends before last; zero = it does not
@@ -72,33 +70,6 @@ func (r *Reader) Next(ctx context.Context) (Message, error) {
 		}
 	}
 	return Message{}, r.err
-}
-
-// TryNext returns the next message if there is one already, fetched or in the stream.
-func (r *Reader) TryNext() (Message, bool, error) {
-	if r.err != nil {
-		return Message{}, false, r.err
-	}
-	for r.sub != nil {
-		msg, err := r.sub.fetched()
-		var m Message
-		var ok bool
-		switch {
-		case err != nil:
-			r.drop()
-			return Message{}, false, nil // Next opens it anew
-		case msg != nil:
-			m, ok, err = r.accept(msg)
-		case r.waiting || r.j.status.last() > r.last:
-			m, ok, err = r.receive(context.Background(), tryWait)
-		default:
-			return Message{}, false, nil
-		}
-		if ok || err != nil {
-			return m, ok, err
-		}
-	}
-	return Message{}, false, nil
 }
 
 // Close ends the Reader. It must not be called while Next runs.
@@ -155,7 +126,7 @@ func (r *Reader) accept(msg *nats.Msg) (Message, bool, error) {
 	if r.headersOnly {
 		m.Lines = nil
 	}
-	r.last, r.waiting, r.fresh = seq, meta.NumPending > 0, false
+	r.last, r.fresh = seq, false
 	return m, true, nil
 }
 
@@ -225,7 +196,7 @@ func (r *Reader) open(ctx context.Context) error {
 	if err != nil {
 		return unavailable("reading the journal", err)
 	}
-	r.waiting, r.fresh = info.State.LastSeq > r.last, true
+	r.fresh = true
 	return nil
 }
 

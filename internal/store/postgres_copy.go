@@ -3,9 +3,8 @@ package store
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
-
-	"github.com/lib/pq"
 )
 
 // load copies rows into a table.
@@ -13,7 +12,8 @@ func (*postgres) load(ctx context.Context, ses session, table string, columns []
 	if len(rows) == 0 {
 		return nil
 	}
-	stmt, err := ses.PrepareContext(ctx, pq.CopyIn(table, columns...))
+	// The table and its columns are constants of this package.
+	stmt, err := ses.PrepareContext(ctx, "COPY "+table+" ("+strings.Join(columns, ", ")+") FROM STDIN")
 	if err != nil {
 		return err
 	}

@@ -222,36 +222,6 @@ func countsAlone(t *testing.T, open Opener) {
 	}
 }
 
-func tryNext(t *testing.T, open Opener) {
-	j := open(t)
-	r := mustRead(t, j, 0, false)
-	defer r.Close()
-	if m, ok, err := r.TryNext(); ok || err != nil {
-		t.Fatalf("of an empty journal: %+v %v %v", m, ok, err)
-	}
-	seq := uint64(0)
-	for round := range 3 {
-		const n = 30
-		for i := range n {
-			mustAppend(t, j, entry(fmt.Sprintf("%d-%d", round, i), 1))
-		}
-		for range n {
-			m, ok, err := r.TryNext()
-			if !ok || err != nil || m.Seq != seq+1 {
-				t.Fatalf("after %d: %+v %v %v", seq, m, ok, err)
-			}
-			seq = m.Seq
-		}
-		start := time.Now()
-		if m, ok, err := r.TryNext(); ok || err != nil {
-			t.Fatalf("beyond the end: %+v %v %v", m, ok, err)
-		}
-		if took := time.Since(start); took > 500*time.Millisecond {
-			t.Fatalf("nothing took %v", took)
-		}
-	}
-}
-
 func nextWaits(t *testing.T, open Opener) {
 	j := open(t)
 	r := mustRead(t, j, 0, false)
@@ -283,8 +253,6 @@ func gaps(t *testing.T, open Opener) {
 	_, err := late.Next(within(t))
 	wantKind(t, err, errs.Conflict)
 	_, err = late.Next(within(t))
-	wantKind(t, err, errs.Conflict)
-	_, _, err = late.TryNext()
 	wantKind(t, err, errs.Conflict)
 
 	_, err = j.Read(within(t), 4, false)

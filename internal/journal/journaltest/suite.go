@@ -30,7 +30,6 @@ func Run(t *testing.T, open func(t *testing.T) Opener) {
 		{"resumes after a restart", resumes},
 		{"reads headers alone", headersAlone},
 		{"takes counts without events", countsAlone},
-		{"TryNext takes what is there and no more", tryNext},
 		{"Next waits until its context ends", nextWaits},
 		{"a purge keeps the newest message", purgeKeepsNewest},
 		{"a gap is an error", gaps},

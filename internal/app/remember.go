@@ -1,0 +1,90 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/store"
+)
+
+// remembered answers for access keys and settings from the data directory while the database
+// server is away, so that a service that is started then still knows whom to let in and accepts
+// events. It holds what the database said last: hashes of keys, never keys.
+type remembered struct {
+	*store.Store
+	dir    string
+	origin [sha256.Size]byte // of the database URL: another database's keys are worth nothing
+	logger *slog.Logger
+	mu     sync.Mutex
+	last   map[string][]byte // what each file holds
+}
+
+func remember(s *store.Store, cfg Config, logger *slog.Logger) *remembered {
+	return &remembered{
+		Store: s, dir: cfg.Data.Dir, origin: sha256.Sum256([]byte(cfg.Database.URL)),
+		logger: logger, last: make(map[string][]byte),
+	}
+}
+
+// Keys returns the access keys.
+func (r *remembered) Keys(ctx context.Context) ([]store.Key, error) {
+	keys, err := r.Store.Keys(ctx)
+	return recall(r, "last-keys.json", keys, err)
+}
+
+// LoadSettings returns the document of run-time settings.
+func (r *remembered) LoadSettings(ctx context.Context) ([]byte, error) {
+	doc, err := r.Store.LoadSettings(ctx)
+	return recall(r, "last-settings.json", doc, err)
+}
+
+// memory is the form of the files.
+type memory[T any] struct {
+	Origin [sha256.Size]byte
+	Value  T
+}
+
+// recall keeps what the database said, or says it again when the database is away.
+func recall[T any](r *remembered, name string, value T, err error) (T, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	path := filepath.Join(r.dir, name)
+	if err == nil {
+		r.keep(path, memory[T]{r.origin, value})
+		return value, nil
+	}
+	if !errs.Is(err, errs.Unavailable) {
+		return value, err
+	}
+	var m memory[T]
+	text, readErr := os.ReadFile(path)
+	if readErr != nil || json.Unmarshal(text, &m) != nil || m.Origin != r.origin {
+		return value, err
+	}
+	return m.Value, nil
+}
+
+// keep writes a file when what it holds has changed. Without it the service only starts less
+// well, so a failure is no more than a warning.
+func (r *remembered) keep(path string, m any) {
+	text, err := json.Marshal(m)
+	if err != nil || bytes.Equal(text, r.last[path]) {
+		return
+	}
+	temp := path + ".new"
+	if err = os.WriteFile(temp, text, 0o600); err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		r.logger.Warn("what the database said cannot be remembered for a start without it", "cause", err)
+		return
+	}
+	r.last[path] = text
+}
