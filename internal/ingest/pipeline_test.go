@@ -360,6 +360,20 @@ func TestFullJournalOwesItsCounts(t *testing.T) {
 	}
 }
 
+func TestStopDoesNotWaitForADatabaseThatIsAway(t *testing.T) {
+	w := newWorld(t)
+	w.send(event.Event{Name: "n"})
+	w.flush()
+	w.sink.away.Store(true)
+	w.send(event.Event{Name: "n"}) // nothing has failed yet when Stop begins to wait
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	w.Stop(ctx)
+	if ctx.Err() != nil {
+		t.Error("Stop waited to the end")
+	}
+}
+
 func TestStopDrains(t *testing.T) {
 	w := newWorld(t)
 	w.change(func(s *settings.Settings) { s.BufferSize, s.FlushInterval = 100_000, time.Hour })

@@ -16,7 +16,7 @@ type progress struct {
 	known   bool // the cursor has been read at least once
 	flush   time.Time
 	err     error         // why the store makes no headway, nil when it does
-	changed chan struct{} // closed and replaced at each change of the cursor
+	changed chan struct{} // closed and replaced at each change of what is above
 	want    uint64        // the highest position somebody waits for
 	wanted  chan struct{} // told when want grows
 }
@@ -36,14 +36,20 @@ func (p *progress) advance(c store.Cursor, stored bool, now time.Time) {
 	if stored {
 		p.flush = now
 	}
-	close(p.changed)
-	p.changed = make(chan struct{})
+	p.wake()
 }
 
 func (p *progress) failed(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.err = err
+	p.wake()
+}
+
+// wake tells those who wait; the caller holds the lock.
+func (p *progress) wake() {
+	close(p.changed)
+	p.changed = make(chan struct{})
 }
 
 // state returns the cursor, whether it is known, and why the store makes no headway.
@@ -65,27 +71,38 @@ func (p *progress) wants() uint64 {
 	return p.want
 }
 
-// wait asks for everything up to seq to be stored at once and waits for it.
-func (p *progress) wait(ctx context.Context, seq uint64) error {
+// wait asks for everything up to seq to be stored at once and waits for it. Where it is not
+// patient, it gives up as soon as the store makes no headway.
+func (p *progress) wait(ctx context.Context, seq uint64, patient bool) error {
 	for {
-		p.mu.Lock()
-		if p.known && p.cursor.Seq >= seq || seq == 0 {
-			p.mu.Unlock()
+		done, changed, err := p.ask(seq)
+		if done {
 			return nil
 		}
-		if p.want < seq {
-			p.want = seq
-			select {
-			case p.wanted <- struct{}{}:
-			default: // told already, not yet heard
-			}
+		if err != nil && !patient {
+			return err
 		}
-		changed := p.changed
-		p.mu.Unlock()
 		select {
 		case <-changed:
 		case <-ctx.Done():
 			return errs.Wrap(errs.Unavailable, "the events are safe in the journal but not stored yet", ctx.Err())
 		}
 	}
+}
+
+// ask reports whether everything up to seq is stored, and wants it to be if not.
+func (p *progress) ask(seq uint64) (done bool, changed <-chan struct{}, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.known && p.cursor.Seq >= seq || seq == 0 {
+		return true, nil, nil
+	}
+	if p.want < seq {
+		p.want = seq
+		select {
+		case p.wanted <- struct{}{}:
+		default: // told already, not yet heard
+		}
+	}
+	return false, p.changed, p.err
 }

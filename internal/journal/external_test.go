@@ -190,17 +190,17 @@ func TestUnsafeStream(t *testing.T) {
 				Storage: jetstream.FileStorage, MaxBytes: 64 << 20, Duplicates: time.Minute,
 			}
 			test.spoil(&want)
-			err := nodes.Manage(func(ctx context.Context, js jetstream.JetStream) error {
-				_, err := js.CreateStream(ctx, want)
-				return err
+			// The server may still be removing the files of the stream before.
+			journaltest.Eventually(t, "the stream is made", func() bool {
+				return nodes.Manage(func(ctx context.Context, js jetstream.JetStream) error {
+					_, err := js.CreateStream(ctx, want)
+					return err
+				}) == nil
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
 			defer dropStream(t, nodes)
 			cfg := journaltest.NewConfig(t)
 			cfg.URL = nodes.URL()
-			_, err = journal.Open(t.Context(), cfg)
+			_, err := journal.Open(t.Context(), cfg)
 			if !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), test.says) {
 				t.Fatalf("got %v", err)
 			}
