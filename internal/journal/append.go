@@ -92,7 +92,7 @@ func (j *Journal) deliver(ctx context.Context, d *draft) (uint64, error) {
 		if err != nil {
 			return 0, errUnconfirmed(err)
 		}
-		seq, err := j.attempt(ctx, l, d)
+		seq, err := j.try(ctx, l, d)
 		if err == nil {
 			return seq, nil
 		}
@@ -113,6 +113,22 @@ func (j *Journal) deliver(ctx context.Context, d *draft) (uint64, error) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// try is one attempt, never while a purge runs in the embedded JetStream: a purge that finds a
+// write half failed locks that server up for good. So a failure gives the link up before a
+// purge can use it.
+func (j *Journal) try(ctx context.Context, l *link, d *draft) (uint64, error) {
+	if !j.backend.exclusive() {
+		return j.attempt(ctx, l, d)
+	}
+	j.writing.Lock()
+	defer j.writing.Unlock()
+	seq, err := j.attempt(ctx, l, d)
+	if err != nil && refusal(err) == nil {
+		j.fail(l, err)
+	}
+	return seq, err
 }
 
 // attempt publishes d once, unless it is stored already.

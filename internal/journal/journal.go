@@ -12,6 +12,7 @@ import (
 
 // Journal is a durable log of entries. Its methods may be called at the same time.
 type Journal struct {
+	writing sync.Mutex // held by the one append or purge that is under way; see try
 	cfg     Config
 	log     *slog.Logger
 	backend backend

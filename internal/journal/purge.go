@@ -11,6 +11,8 @@ import (
 // Calling it at the start, with the position of the database, tells the journal which of its
 // messages are only kept.
 func (j *Journal) Purge(ctx context.Context, upTo uint64) error {
+	j.writing.Lock()
+	defer j.writing.Unlock()
 	l, err := j.current()
 	if err != nil {
 		return err
