@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/httpapi"
 )
@@ -28,6 +30,10 @@ func (a *App) openDoors(context.Context) error {
 		return err
 	}
 	a.api = api
+	a.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "tidemark_self_events_dropped_total",
+		Help: "The service's own requests that were to become events and found the queue full.",
+	}, func() float64 { return float64(api.RecordingsDropped()) }))
 	a.started("api", api.Close)
 	return nil
 }

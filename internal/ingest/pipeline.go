@@ -59,17 +59,11 @@ func New(cfg Config) *Pipeline {
 func (p *Pipeline) Start() {
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
-	go func() {
-		defer close(p.done)
-		run := []func(context.Context){p.writer.run, p.settleOwed, p.followTail, p.prune}
-		ended := make(chan struct{})
-		for _, f := range run {
-			go func() { f(ctx); ended <- struct{}{} }()
-		}
-		for range run {
-			<-ended
-		}
-	}()
+	var loops sync.WaitGroup
+	for _, loop := range []func(context.Context){p.writer.run, p.settleOwed, p.followTail, p.prune} {
+		loops.Go(func() { loop(ctx) })
+	}
+	go func() { loops.Wait(); close(p.done) }()
 }
 
 // Stop stores what was accepted, as far as ctx allows, and joins everything. What is left
