@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"path/filepath"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/perf"
 	"github.com/tidemark-obs/tidemark/internal/settings"
 	"github.com/tidemark-obs/tidemark/internal/store"
+	"github.com/tidemark-obs/tidemark/internal/telemetry"
 )
 
 // Options are what the caller lends.
@@ -38,6 +40,9 @@ type App struct {
 	registry *prometheus.Registry
 	metrics  *appMetrics
 
+	process   string // names this run, and sorts by the time of its start
+	telemetry *telemetry.Telemetry
+
 	store    *store.Store
 	journal  *journal.Journal
 	settings *settings.Manager
@@ -46,6 +51,7 @@ type App struct {
 	system   *perf.System
 	pipeline *ingest.Pipeline
 	api      *httpapi.Server
+	door     http.Handler // the api, timed
 	live     *live
 
 	stops  []stopper // what has been started, in order
@@ -70,9 +76,13 @@ func New(cfg Config, opt Options) (*App, error) {
 		return nil, err
 	}
 	level.Set(l)
+	process, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("naming this process: %w", err)
+	}
 	registry := prometheus.NewRegistry()
 	return &App{
-		cfg: cfg, opt: opt, level: level, registry: registry,
+		cfg: cfg, opt: opt, level: level, registry: registry, process: process.String(),
 		logger:  newLogger(opt.Log, cfg.Log.Format, level),
 		metrics: newAppMetrics(registry),
 		failed:  make(chan error, 1),
@@ -83,7 +93,7 @@ func New(cfg Config, opt Options) (*App, error) {
 func (a *App) Start(ctx context.Context) error {
 	began := time.Now()
 	steps := []func(context.Context) error{
-		a.lock, a.openStore, a.openJournal, a.makeRooms, a.bootstrap, a.runLoops, a.openDoors, a.listen,
+		a.lock, a.startTelemetry, a.openStore, a.openJournal, a.makeRooms, a.bootstrap, a.runLoops, a.openDoors, a.listen,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -130,6 +140,19 @@ func (a *App) lock(context.Context) error {
 	return nil
 }
 
+// startTelemetry comes first and so ends last: every other room may use it.
+func (a *App) startTelemetry(ctx context.Context) error {
+	t, err := telemetry.New(ctx, telemetry.Config{
+		Version: Version(), Instance: a.process, Registry: a.registry, Logger: a.logger.With("component", "telemetry"),
+	})
+	if err != nil {
+		return err
+	}
+	a.telemetry = t
+	a.started("telemetry", t.Shutdown)
+	return nil
+}
+
 func (a *App) openStore(ctx context.Context) error {
 	s, err := openStore(ctx, a.cfg, a.logger)
 	if err != nil {
@@ -148,14 +171,10 @@ func openStore(ctx context.Context, cfg Config, logger *slog.Logger) (*store.Sto
 }
 
 func (a *App) openJournal(ctx context.Context) error {
-	writer, err := uuid.NewV7() // sorts by the time of its start, which the ledger relies on
-	if err != nil {
-		return fmt.Errorf("naming this process: %w", err)
-	}
 	j, err := journal.Open(ctx, journal.Config{
 		URL: a.cfg.Journal.URL, Dir: filepath.Join(a.cfg.Data.Dir, "journal"),
 		MaxBytes: a.cfg.Journal.MaxBytes, MaxAge: time.Duration(a.cfg.Journal.MaxAge), MinFree: a.cfg.Journal.MinFree,
-		Writer: writer.String(), Logger: a.logger.With("component", "journal"), Now: time.Now,
+		Writer: a.process, Logger: a.logger.With("component", "journal"), Now: time.Now,
 		ObserveFsync: func(d time.Duration) { a.metrics.fsync.Observe(d.Seconds()) },
 	})
 	if err != nil {

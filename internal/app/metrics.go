@@ -1,11 +1,8 @@
 package app
 
 import (
-	"net/http"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // appMetrics are the measurements that belong to no single room.
@@ -34,8 +31,4 @@ func newAppMetrics(r *prometheus.Registry) *appMetrics {
 	r.MustRegister(m.fsync, m.reloadOK, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
-}
-
-func (a *App) metricsHandler() http.Handler {
-	return promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }

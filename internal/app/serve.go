@@ -32,7 +32,7 @@ func (a *App) listen(ctx context.Context) error {
 		return fmt.Errorf("listening: %w; choose another address with --web.listen-address", err)
 	}
 	a.addr = l.Addr()
-	a.serve(l, a.api.Handler(), "web server")
+	a.serve(l, a.door, "web server")
 	return a.listenAdmin(ctx)
 }
 
@@ -77,7 +77,7 @@ func (a *App) listenAdmin(ctx context.Context) error {
 	}
 	admin := http.NewServeMux()
 	admin.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		a.api.Handler().ServeHTTP(w, r.WithContext(access.WithLocalAdmin(r.Context())))
+		a.door.ServeHTTP(w, r.WithContext(access.WithLocalAdmin(r.Context())))
 	})
 	admin.HandleFunc("/debug/pprof/", pprof.Index)
 	admin.HandleFunc("/debug/pprof/profile", pprof.Profile)

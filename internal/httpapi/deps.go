@@ -35,6 +35,8 @@ type Deps struct {
 	Reload func(ctx context.Context) error
 	// Metrics answers GET /metrics.
 	Metrics http.Handler
+	// ObserveOperation hears how long every request took, under the name that Operations knows.
+	ObserveOperation func(ctx context.Context, operation string, took time.Duration)
 	// Services are the names of what is at work, for GET /stats.
 	Services []string
 	// SelfRates says which share of its own requests the service records as events; nil = none.

@@ -4,7 +4,11 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"time"
+
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
 // ServeHTTP answers one request: it gives it an id, runs it, times it and keeps panics from
@@ -75,9 +79,27 @@ func knownMethod(method string) string {
 func (s *Server) finish(rw *response, r *http.Request) {
 	took := s.deps.Now().Sub(rw.start)
 	name := rw.name()
-	s.deps.Operations.Record(name, took, rw.status >= http.StatusInternalServerError)
+	failed := rw.status >= http.StatusInternalServerError
+	s.deps.Operations.Record(name, took, failed)
+	s.deps.ObserveOperation(r.Context(), name, took)
+	s.label(rw, r, failed)
 	s.logRequest(rw, r, name, took)
 	s.self.offer(rw, r, took)
+}
+
+// label tells the middleware around this server what only this server knows. The route goes into
+// the request that came in, whichever copy of it the mux has seen.
+func (s *Server) label(rw *response, r *http.Request, failed bool) {
+	r.Pattern = ""
+	if rw.route != nil {
+		r.Pattern = rw.route.name
+	}
+	if !failed {
+		return
+	}
+	if labeler, ok := otelhttp.LabelerFromContext(r.Context()); ok {
+		labeler.Add(semconv.ErrorTypeKey.String(strconv.Itoa(rw.status)))
+	}
 }
 
 // logRequest writes the access log: one debug line a request, a warning for a slow one.

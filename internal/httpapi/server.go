@@ -84,7 +84,7 @@ func (d *Deps) check() error {
 	for _, missing := range []bool{
 		d.Intake == nil, d.Backlog == nil, d.Accounts == nil, d.Events == nil, d.Settings == nil,
 		d.Access == nil, d.Keys == nil, d.Operations == nil, d.System == nil, d.Decoder == nil,
-		d.Reload == nil, d.Metrics == nil, d.Logger == nil, d.Now == nil,
+		d.Reload == nil, d.Metrics == nil, d.ObserveOperation == nil, d.Logger == nil, d.Now == nil,
 	} {
 		if missing {
 			return errors.New("httpapi: a dependency is missing")

@@ -1,0 +1,66 @@
+package telemetry
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
+
+// Middleware times requests and makes a span of each. next must leave the route it found in the
+// request's Pattern, and may add error.type to otelhttp's labeler.
+func (t *Telemetry) Middleware(next http.Handler) (http.Handler, error) {
+	// The instrument of otelhttp itself: same scope, same name, so the same series.
+	seconds, err := t.meters.Meter(otelhttp.ScopeName, metric.WithInstrumentationVersion(otelhttp.Version)).
+		Float64Histogram("http.server.request.duration", metric.WithUnit("s"),
+			metric.WithDescription("Duration of HTTP server requests."))
+	if err != nil {
+		return nil, fmt.Errorf("making the histogram of requests: %w", err)
+	}
+	return otelhttp.NewHandler(cutShort{next, seconds}, "tidemark",
+		otelhttp.WithMeterProvider(t.meters), otelhttp.WithTracerProvider(t.tracers),
+		otelhttp.WithPropagators(t.propagator)), nil
+}
+
+// cutShort counts the requests whose answer ends in a panic, which is how a handler cuts a
+// connection. The panic goes on through otelhttp, which records nothing then.
+type cutShort struct {
+	next    http.Handler
+	seconds metric.Float64Histogram
+}
+
+func (c cutShort) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start, whole := time.Now(), false
+	defer func() {
+		if whole {
+			return
+		}
+		attrs := []attribute.KeyValue{
+			semconv.HTTPRequestMethodKey.String(knownMethod(r.Method)),
+			semconv.HTTPResponseStatusCode(http.StatusInternalServerError),
+			semconv.ErrorTypeKey.String("500"),
+		}
+		if i := strings.IndexByte(r.Pattern, '/'); i >= 0 {
+			attrs = append(attrs, semconv.HTTPRoute(r.Pattern[i:]))
+		}
+		c.seconds.Record(r.Context(), time.Since(start).Seconds(), metric.WithAttributes(attrs...))
+	}()
+	c.next.ServeHTTP(w, r)
+	whole = true
+}
+
+// knownMethod is the method as otelhttp labels it.
+func knownMethod(method string) string {
+	switch m := strings.ToUpper(method); m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodOptions, http.MethodConnect, http.MethodTrace:
+		return m
+	default:
+		return "_OTHER"
+	}
+}
