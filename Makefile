@@ -7,7 +7,7 @@ SHELL := bash
 BIN := bin/tidemark
 TOOL := go tool -modfile=internal/tools/go.mod
 
-.PHONY: build run test race lint generate check-generated fuzz vuln test-faults bench clean compiler
+.PHONY: build run tools test race lint generate check-generated fuzz vuln test-faults bench clean compiler
 
 build: compiler
 	go build -trimpath -o $(BIN) ./cmd/tidemark
@@ -16,6 +16,17 @@ build: compiler
 compiler:
 	@command -v go >/dev/null || { echo "Go is missing: https://go.dev/dl"; exit 1; }
 	@command -v "$$(go env CXX)" >/dev/null || { echo "A C++ compiler is missing. Debian, Ubuntu: apt-get install g++. Fedora: dnf install gcc-c++. macOS: xcode-select --install"; exit 1; }
+
+# The pinned programs that tests run beside the service. Built once, and again when a version
+# changes: Prometheus takes some minutes the first time.
+TOOLS := bin/tools
+tools: $(TOOLS)/promtool $(TOOLS)/prometheus $(TOOLS)/pint
+
+$(TOOLS)/promtool $(TOOLS)/prometheus: internal/tools/prometheus/go.mod
+	go build -C internal/tools/prometheus -trimpath -tags remove_all_sd -ldflags '-s -w' -o $(CURDIR)/$@ github.com/prometheus/prometheus/cmd/$(@F)
+
+$(TOOLS)/pint: internal/tools/pint/go.mod
+	go build -C internal/tools/pint -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ github.com/cloudflare/pint/cmd/pint
 
 run: build
 	$(BIN) serve

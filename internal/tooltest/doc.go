@@ -1,0 +1,7 @@
+// Package tooltest finds the programs that tests run beside the service: Prometheus, promtool,
+// pint, Alertmanager.
+//
+// The pinned ones are built by `make tools` into bin/tools; others come from the machine's
+// packages. Where a program is missing, the test is skipped with a message that says how to get
+// it; under CI=true that is a failure, so that no check silently stops being one.
+package tooltest
