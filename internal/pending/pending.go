@@ -2,9 +2,6 @@
 package pending
 
 import (
-	_ "github.com/grafana/grafana-foundation-sdk/go/cog"
-	_ "github.com/grafana/grafana-foundation-sdk/go/dashboard"
-	_ "github.com/grafana/grafana-foundation-sdk/go/timeseries"
 	_ "github.com/prometheus/alertmanager/dispatch"
 	_ "github.com/prometheus/alertmanager/nflog"
 	_ "github.com/prometheus/alertmanager/notify"
