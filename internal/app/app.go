@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tidemark-obs/tidemark/internal/access"
+	"github.com/tidemark-obs/tidemark/internal/alert"
 	"github.com/tidemark-obs/tidemark/internal/httpapi"
 	"github.com/tidemark-obs/tidemark/internal/ingest"
 	"github.com/tidemark-obs/tidemark/internal/journal"
@@ -50,6 +51,7 @@ type App struct {
 	ops      *perf.Operations
 	system   *perf.System
 	pipeline *ingest.Pipeline
+	alerts   *alert.Evaluator // nil when switched off
 	api      *httpapi.Server
 	door     http.Handler // the api, timed
 	live     *live
@@ -93,7 +95,8 @@ func New(cfg Config, opt Options) (*App, error) {
 func (a *App) Start(ctx context.Context) error {
 	began := time.Now()
 	steps := []func(context.Context) error{
-		a.lock, a.startTelemetry, a.openStore, a.openJournal, a.makeRooms, a.bootstrap, a.runLoops, a.openDoors, a.listen,
+		a.lock, a.startTelemetry, a.makeAlerts, a.openStore, a.openJournal, a.makeRooms, a.bootstrap, a.runLoops,
+		a.openDoors, a.listen, a.startAlerts,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {

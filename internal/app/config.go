@@ -30,6 +30,7 @@ type Config struct {
 	RateLimits RateLimits `yaml:"rate_limits"`
 	SelfEvents SelfEvents `yaml:"self_events"`
 	Tracking   Tracking   `yaml:"tracking"`
+	Alerts     Alerts     `yaml:"alerts"`
 }
 
 // Web is where and how the service listens.
@@ -145,6 +146,7 @@ func Default() Config {
 			Enabled: s.Enabled, BufferSize: s.BufferSize, FlushInterval: Duration(s.FlushInterval),
 			Thresholds: Thresholds(s.Thresholds),
 		},
+		Alerts: defaultAlerts(),
 	}
 }
 
@@ -208,6 +210,9 @@ func (c *Config) Check() error {
 	}
 	if err := c.settings().Validate(); err != nil {
 		bad("tracking", "%v", err)
+	}
+	if a := c.alertConfig(); c.Alerts.Enabled {
+		errs = append(errs, a.Check())
 	}
 	return errors.Join(errs...)
 }
