@@ -1,10 +1,8 @@
-// Package alerts holds the alert rules that come with the program. The files run unchanged in
-// Prometheus and in the service itself.
 package alerts
 
 import "embed"
 
-// Files are the rule files.
+// Files holds the shipped rule files by their names, such as "tidemark.rules.yaml".
 //
 //go:embed *.rules.yaml
 var Files embed.FS
