@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tidemark-obs/tidemark/internal/access"
-	"github.com/tidemark-obs/tidemark/internal/alert"
 	"github.com/tidemark-obs/tidemark/internal/httpapi"
 	"github.com/tidemark-obs/tidemark/internal/ingest"
 	"github.com/tidemark-obs/tidemark/internal/journal"
@@ -51,7 +50,6 @@ type App struct {
 	ops      *perf.Operations
 	system   *perf.System
 	pipeline *ingest.Pipeline
-	alerts   *alert.Evaluator // nil when switched off
 	api      *httpapi.Server
 	door     http.Handler // the api, timed
 	live     *live
@@ -95,8 +93,7 @@ func New(cfg Config, opt Options) (*App, error) {
 func (a *App) Start(ctx context.Context) error {
 	began := time.Now()
 	steps := []func(context.Context) error{
-		a.lock, a.startTelemetry, a.makeAlerts, a.openStore, a.openJournal, a.makeRooms, a.bootstrap, a.runLoops,
-		a.openDoors, a.listen, a.startAlerts,
+		a.lock, a.startTelemetry, a.openStore, a.openJournal, a.makeRooms, a.bootstrap, a.runLoops, a.openDoors, a.listen,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -209,7 +206,8 @@ func (a *App) makeRooms(ctx context.Context) error {
 	})
 	a.registry.MustRegister(a.pipeline.Collectors()...)
 	a.live = newLive(a.cfg, a.settings)
-	return nil
+	meter := a.telemetry.Meter()
+	return errors.Join(a.settings.Export(meter), a.system.Export(meter))
 }
 
 // runLoops starts what works in the background: the pipeline, and the loops that refresh.

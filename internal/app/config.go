@@ -30,7 +30,6 @@ type Config struct {
 	RateLimits RateLimits `yaml:"rate_limits"`
 	SelfEvents SelfEvents `yaml:"self_events"`
 	Tracking   Tracking   `yaml:"tracking"`
-	Alerts     Alerts     `yaml:"alerts"`
 }
 
 // Web is where and how the service listens.
@@ -146,7 +145,6 @@ func Default() Config {
 			Enabled: s.Enabled, BufferSize: s.BufferSize, FlushInterval: Duration(s.FlushInterval),
 			Thresholds: Thresholds(s.Thresholds),
 		},
-		Alerts: defaultAlerts(),
 	}
 }
 
@@ -210,9 +208,6 @@ func (c *Config) Check() error {
 	}
 	if err := c.settings().Validate(); err != nil {
 		bad("tracking", "%v", err)
-	}
-	if a := c.alertConfig(); c.Alerts.Enabled {
-		errs = append(errs, a.Check())
 	}
 	return errors.Join(errs...)
 }

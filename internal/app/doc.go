@@ -5,3 +5,5 @@
 //	err = a.Start(ctx)               // listens when it returns
 //	err = a.Stop(ctx)                // drained and closed when it returns
 package app
+
+//go:generate go test . -run TestMetricsCatalogue$ -count=1 -update

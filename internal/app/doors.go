@@ -23,8 +23,7 @@ func (a *App) openDoors(context.Context) error {
 			{Name: "database", Check: a.store.Ping},
 			{Name: "access", Check: a.checkAccess},
 		},
-		Reload: a.Reload, Metrics: a.telemetry.MetricsHandler(), Prometheus: a.prometheusAPI(),
-		ObserveOperation: a.telemetry.Operations().Observe, Services: a.services(), SelfRates: a.live.selfRates,
+		Reload: a.Reload, Metrics: a.telemetry.MetricsHandler(), ObserveOperation: a.telemetry.Operations().Observe, Services: a.services(), SelfRates: a.live.selfRates,
 		Logger: a.logger.With("component", "http"), Now: time.Now, Limits: limits, Version: Version(),
 	})
 	if err != nil {
@@ -36,7 +35,7 @@ func (a *App) openDoors(context.Context) error {
 		Help: "The service's own requests that were to become events and found the queue full.",
 	}, func() float64 { return float64(api.RecordingsDropped()) }))
 	a.started("api", api.Close)
-	a.door, err = a.telemetry.Middleware(api)
+	a.door, err = a.telemetry.Middleware(api, api.Routes())
 	return err
 }
 

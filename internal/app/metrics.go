@@ -24,11 +24,7 @@ func newAppMetrics(r *prometheus.Registry) *appMetrics {
 		}),
 	}
 	m.reloadOK.Set(1)
-	info := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "tidemark_build_info", Help: "Always 1; the version is a label.",
-		ConstLabels: prometheus.Labels{"version": Version()},
-	}, func() float64 { return 1 })
-	r.MustRegister(m.fsync, m.reloadOK, info,
+	r.MustRegister(m.fsync, m.reloadOK, buildInfo(),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

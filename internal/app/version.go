@@ -1,6 +1,11 @@
 package app
 
-import "runtime/debug"
+import (
+	"runtime"
+	"runtime/debug"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Version is the module's version, or the commit where it was built from a checkout.
 func Version() string {
@@ -17,4 +22,20 @@ func Version() string {
 		}
 	}
 	return "devel"
+}
+
+// buildInfo is a metric about what runs here.
+func buildInfo() prometheus.Collector {
+	revision := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				revision = s.Value
+			}
+		}
+	}
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tidemark_build_info", Help: "Always 1; the labels say what was built.",
+		ConstLabels: prometheus.Labels{"version": Version(), "revision": revision, "goversion": runtime.Version()},
+	}, func() float64 { return 1 })
 }

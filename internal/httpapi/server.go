@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 	"golang.org/x/sync/singleflight"
@@ -23,6 +24,7 @@ type Server struct {
 	intakes intakes
 	self    *recorder
 	spec    []byte
+	routes  []string // as METHOD path
 	probe   singleflight.Group
 }
 
@@ -45,7 +47,6 @@ func New(d Deps) (*Server, error) {
 	s.registerAccounts()
 	s.registerKeys()
 	s.registerMachine()
-	s.registerPrometheus()
 	spec, err := s.document()
 	if err != nil {
 		return nil, err
@@ -57,6 +58,9 @@ func New(d Deps) (*Server, error) {
 
 // Handler returns the server as what it is.
 func (s *Server) Handler() http.Handler { return s }
+
+// Routes names everything there is, as METHOD path: what requests are timed under.
+func (s *Server) Routes() []string { return slices.Clone(s.routes) }
 
 // Close hands the recorded requests that wait to the intake, as far as ctx allows, and joins
 // what New started. No request may be under way.

@@ -1,6 +1,9 @@
 package perf
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // The states of the machine, best first.
 const (
@@ -36,8 +39,10 @@ func Health(m SystemMetrics) (status string, issues []string) {
 	if m.MemoryPercent > memoryWarning {
 		find(Warning, fmt.Sprintf("memory usage is %.1f %%, over %d %%", m.MemoryPercent, memoryWarning))
 	}
-	for _, part := range m.Unreadable {
-		find(Warning, part+" usage cannot be read")
+	for _, part := range []string{partMemory, partCPU, partDisk} { // of the others nothing is judged
+		if slices.Contains(m.Unreadable, part) {
+			find(Warning, part+" usage cannot be read")
+		}
 	}
 	return status, issues
 }

@@ -4,37 +4,78 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/shirou/gopsutil/v3/cpu"
 	"github.com/shirou/gopsutil/v3/disk"
+	"github.com/shirou/gopsutil/v3/load"
 	"github.com/shirou/gopsutil/v3/mem"
 )
 
 // Machine reads the real machine. Where a control group (v1 or v2) allows less memory or fewer
 // CPUs than the machine has, memory and CPU are the group's.
 type Machine struct {
-	dataDir string
-	groups  cgroups
-	start   time.Time
+	dataDir  string
+	mount    FileSystem      // where dataDir is; no sizes
+	physical map[string]bool // see physicalInterfaces
+	groups   cgroups
+	start    time.Time
 }
 
 // NewMachine returns a Reader whose disk is the file system that holds dataDir.
 func NewMachine(dataDir string) *Machine {
-	return &Machine{dataDir: dataDir, groups: findCgroups(os.DirFS("/")), start: time.Now()}
+	root := os.DirFS("/")
+	return &Machine{dataDir: dataDir, mount: mountOf(dataDir), groups: findCgroups(root),
+		physical: physicalInterfaces(root), start: time.Now()}
 }
 
 // Read implements Reader.
 func (m *Machine) Read(ctx context.Context) (r Reading) {
 	r.MemoryUsed, r.MemoryTotal, r.MemoryErr = m.memory(ctx)
 	r.CPU, r.CPUErr = m.cpu(ctx)
-	usage, err := disk.UsageWithContext(ctx, m.dataDir)
+	r.Disk, r.DiskErr = m.disk(ctx)
+	r.Network, r.NetworkErr = m.network(ctx)
+	average, err := load.AvgWithContext(ctx)
 	if err != nil {
-		r.DiskErr = err
+		r.LoadErr = err
 		return r
 	}
-	r.DiskPercent = usage.UsedPercent
+	r.Load = Load{One: average.Load1, Five: average.Load5, Fifteen: average.Load15}
 	return r
+}
+
+func (m *Machine) disk(ctx context.Context) (FileSystem, error) {
+	usage, err := disk.UsageWithContext(ctx, m.dataDir)
+	if err != nil {
+		return FileSystem{}, err
+	}
+	fs := m.mount
+	fs.Used, fs.Total, fs.Percent = usage.Used, usage.Total, usage.UsedPercent
+	return fs, nil
+}
+
+// mountOf finds the file system that holds dir; without names where the mounts are not told.
+func mountOf(dir string) (at FileSystem) {
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	if err != nil {
+		return at
+	}
+	mounts, err := disk.Partitions(true)
+	if err != nil {
+		return at
+	}
+	for _, m := range mounts { // of two on one point the later one hides the other
+		below, ok := strings.CutPrefix(dir, strings.TrimSuffix(m.Mountpoint, "/"))
+		if ok && (below == "" || below[0] == filepath.Separator) && len(m.Mountpoint) >= len(at.Mountpoint) {
+			at.Device, at.Mountpoint = strings.ToValidUTF8(m.Device, "?"), strings.ToValidUTF8(m.Mountpoint, "?")
+		}
+	}
+	return at
 }
 
 // memory in use is what programs could not have: total without available, caches left out.

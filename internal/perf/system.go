@@ -23,10 +23,24 @@ type SystemMetrics struct {
 	CPUPercent       float64 `json:"cpu_percent" doc:"CPU in use over the last seconds, in percent of what the machine or container may use"`
 	DiskUsagePercent float64 `json:"disk_usage_percent" doc:"How full the file system of the data directory is, in percent"`
 
-	MemoryUsedBytes uint64    `json:"-"`
-	ReadAt          time.Time `json:"-"`
-	Unreadable      []string  `json:"-"` // of memory, CPU, disk: what could not be read; its last value stands
+	MemoryUsedBytes  uint64     `json:"-"`
+	MemoryTotalBytes uint64     `json:"-"` // of the machine, or the container's limit
+	Disk             FileSystem `json:"-"`
+	Network          NetworkIO  `json:"-"` // since the machine started
+	Load             Load       `json:"-"`
+	CPUKnown         bool       `json:"-"` // false until the CPU was read twice
+	ReadAt           time.Time  `json:"-"`
+	Unreadable       []string   `json:"-"` // parts that could not be read; their last values stand
 }
+
+// The parts of the machine.
+const (
+	partMemory  = "memory"
+	partCPU     = "CPU"
+	partDisk    = "disk"
+	partNetwork = "network"
+	partLoad    = "load"
+)
 
 // Reading is one look at the machine. A part whose error is set is ignored.
 type Reading struct {
@@ -36,9 +50,25 @@ type Reading struct {
 	CPU    CPUTime
 	CPUErr error
 
-	DiskPercent float64
-	DiskErr     error
+	Disk    FileSystem
+	DiskErr error
+
+	Network    map[string]NetworkIO // by interface
+	NetworkErr error
+
+	Load    Load
+	LoadErr error
 }
+
+// FileSystem is how full one is.
+type FileSystem struct {
+	Device, Mountpoint string // empty when not known
+	Used, Total        uint64 // bytes
+	Percent            float64
+}
+
+// Load is how many threads ran or waited to, on average over 1, 5 and 15 minutes.
+type Load struct{ One, Five, Fifteen float64 }
 
 // CPUTime counts from some moment on; only the difference of two from the same source means
 // something.
@@ -58,7 +88,10 @@ type System struct {
 	now    func() time.Time
 	log    *slog.Logger
 	last   atomic.Pointer[SystemMetrics]
-	cpu    CPUTime // of the last reading; only sample touches it
+
+	// Of the last reading; only sample touches them.
+	cpu     CPUTime
+	network map[string]NetworkIO
 }
 
 // NewSystem takes the first reading. The CPU is 0 until the second, half a second into Run.
@@ -98,20 +131,28 @@ func (s *System) sample(ctx context.Context) {
 	old := s.last.Load()
 	next := *old
 	next.ReadAt, next.Unreadable = s.now(), nil
-	if s.readable(&next, "memory", reading.MemoryErr, old) {
-		next.MemoryUsedBytes = reading.MemoryUsed
+	if s.readable(&next, partMemory, reading.MemoryErr, old) {
+		next.MemoryUsedBytes, next.MemoryTotalBytes = reading.MemoryUsed, reading.MemoryTotal
 		next.MemoryUsageMB = round2(float64(reading.MemoryUsed) / (1 << 20))
 		next.MemoryPercent = percent(float64(reading.MemoryUsed), float64(reading.MemoryTotal))
 	}
-	if s.readable(&next, "CPU", reading.CPUErr, old) {
+	if s.readable(&next, partCPU, reading.CPUErr, old) {
 		was, is := s.cpu, reading.CPU
 		if was.Source == is.Source && is.Possible > was.Possible {
-			next.CPUPercent = percent(is.Busy-was.Busy, is.Possible-was.Possible)
+			next.CPUPercent, next.CPUKnown = percent(is.Busy-was.Busy, is.Possible-was.Possible), true
 		}
 		s.cpu = is
 	}
-	if s.readable(&next, "disk", reading.DiskErr, old) {
-		next.DiskUsagePercent = percent(reading.DiskPercent, 100)
+	if s.readable(&next, partDisk, reading.DiskErr, old) {
+		next.Disk = reading.Disk
+		next.DiskUsagePercent = percent(reading.Disk.Percent, 100)
+	}
+	if s.readable(&next, partNetwork, reading.NetworkErr, old) {
+		next.Network.add(s.network, reading.Network)
+		s.network = reading.Network
+	}
+	if s.readable(&next, partLoad, reading.LoadErr, old) {
+		next.Load = reading.Load
 	}
 	s.last.Store(&next)
 }

@@ -30,7 +30,7 @@ func (s *script) Read(context.Context) Reading {
 }
 
 func ticks(source string, busy, possible float64) Reading {
-	return Reading{MemoryUsed: 1 << 29, MemoryTotal: 1 << 30, DiskPercent: 12.345, CPU: CPUTime{Source: source, Busy: busy, Possible: possible}}
+	return Reading{MemoryUsed: 1 << 29, MemoryTotal: 1 << 30, Disk: FileSystem{Percent: 12.345}, CPU: CPUTime{Source: source, Busy: busy, Possible: possible}}
 }
 
 func TestSystemReadsAtOnceAndThenEveryFewSeconds(t *testing.T) {
@@ -167,10 +167,13 @@ func TestNewSystemNeedsItsParts(t *testing.T) {
 func TestTheRealMachine(t *testing.T) {
 	machine := NewMachine(t.TempDir())
 	first := machine.Read(t.Context())
-	if err := errors.Join(first.MemoryErr, first.CPUErr, first.DiskErr); err != nil {
+	if err := errors.Join(first.MemoryErr, first.CPUErr, first.DiskErr, first.NetworkErr, first.LoadErr); err != nil {
 		t.Fatal(err)
 	}
-	if first.MemoryUsed == 0 || first.MemoryUsed > first.MemoryTotal || first.DiskPercent <= 0 || first.DiskPercent > 100 {
+	if first.Disk.Mountpoint == "" || first.Disk.Device == "" || first.Disk.Used == 0 || first.Disk.Used > first.Disk.Total {
+		t.Errorf("the disk: %+v", first.Disk)
+	}
+	if first.MemoryUsed == 0 || first.MemoryUsed > first.MemoryTotal || first.Disk.Percent <= 0 || first.Disk.Percent > 100 {
 		t.Errorf("%+v", first)
 	}
 	deadline := time.Now().Add(10 * time.Second)

@@ -36,7 +36,7 @@ func routed(t testing.TB, tel *Telemetry, route string, h http.HandlerFunc) *htt
 	door, err := tel.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Pattern = route
 		h(w, r)
-	}))
+	}), []string{route})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,6 +58,16 @@ func family(t testing.TB, registry prometheus.Gatherer, name string) *dto.Metric
 		}
 	}
 	return nil
+}
+
+// happened leaves out the series at 0.
+func happened(f *dto.MetricFamily) (all []*dto.Metric) {
+	for _, m := range f.GetMetric() {
+		if m.GetHistogram().GetSampleCount() > 0 {
+			all = append(all, m)
+		}
+	}
+	return all
 }
 
 func labels(m *dto.Metric) map[string]string {

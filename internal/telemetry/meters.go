@@ -48,14 +48,14 @@ func views() []sdkmetric.View {
 	route := attribute.NewAllowKeysFilter(semconv.HTTPRouteKey)
 	sizes := []float64{1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20}
 	return []sdkmetric.View{
-		view(otelhttp.ScopeName, "http.server.request.duration", sdkmetric.Stream{
+		view(otelhttp.ScopeName, requestSeconds, sdkmetric.Stream{
 			AttributeFilter: request, Aggregation: classic(durations())}),
-		view(otelhttp.ScopeName, "http.server.request.duration", sdkmetric.Stream{
-			Name:            "http.server.request.duration.native",
+		view(otelhttp.ScopeName, requestSeconds, sdkmetric.Stream{
+			Name:            requestSeconds + ".native",
 			Description:     "Duration of HTTP server requests, as a native histogram.",
 			AttributeFilter: request, Aggregation: native()}),
 		view(otelhttp.ScopeName, "http.server.request.body.size", sdkmetric.Stream{AttributeFilter: route, Aggregation: classic(sizes)}),
-		view(otelhttp.ScopeName, "http.server.response.body.size", sdkmetric.Stream{AttributeFilter: route, Aggregation: classic(sizes)}),
+		view(otelhttp.ScopeName, "http.server.response.body.size", sdkmetric.Stream{Aggregation: sdkmetric.AggregationDrop{}}),
 		view(scope, "tidemark.operation.duration", sdkmetric.Stream{Aggregation: classic(durations())}),
 	}
 }

@@ -13,12 +13,16 @@ import (
 )
 
 // Middleware times requests and makes a span of each. next must leave the route it found in the
-// request's Pattern, and may add error.type to otelhttp's labeler.
-func (t *Telemetry) Middleware(next http.Handler) (http.Handler, error) {
+// request's Pattern, as METHOD path, and for a failure add error.type to otelhttp's labeler. The
+// failures of routes are exported from the start. Call it once.
+func (t *Telemetry) Middleware(next http.Handler, routes []string) (http.Handler, error) {
+	if err := t.failures.expect(routes); err != nil {
+		return nil, fmt.Errorf("making the series of failed requests: %w", err)
+	}
 	// The instrument of otelhttp itself: same scope, same name, so the same series.
 	seconds, err := t.meters.Meter(otelhttp.ScopeName, metric.WithInstrumentationVersion(otelhttp.Version)).
-		Float64Histogram("http.server.request.duration", metric.WithUnit("s"),
-			metric.WithDescription("Duration of HTTP server requests."))
+		Float64Histogram(requestSeconds, metric.WithUnit("s"),
+			metric.WithDescription(requestHelp))
 	if err != nil {
 		return nil, fmt.Errorf("making the histogram of requests: %w", err)
 	}

@@ -10,8 +10,6 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 )
 
-const requests = "http_server_request_duration_seconds"
-
 func get(t testing.TB, client *http.Client, url, host string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -34,17 +32,16 @@ func TestClientsChooseNoLabels(t *testing.T) {
 		get(t, s.Client(), s.URL+"/things/"+host, host)
 	}
 	for name, want := range map[string]map[string]string{
-		requests: {"http_request_method": "GET", "http_route": "/things/{id}", "http_response_status_code": "204"},
+		requestFamily: {"http_request_method": "GET", "http_route": "/things/{id}", "http_response_status_code": "204"},
 		"http_server_request_duration_native_seconds": {"http_request_method": "GET", "http_route": "/things/{id}", "http_response_status_code": "204"},
 		"http_server_request_body_size_bytes":         {"http_route": "/things/{id}"},
-		"http_server_response_body_size_bytes":        {"http_route": "/things/{id}"},
 	} {
-		f := family(t, registry, name)
-		if len(f.GetMetric()) != 1 {
-			t.Errorf("%s has %d series", name, len(f.GetMetric()))
+		series := happened(family(t, registry, name))
+		if len(series) != 1 {
+			t.Errorf("%s has %d series", name, len(series))
 			continue
 		}
-		m := f.GetMetric()[0]
+		m := series[0]
 		if got := labels(m); !maps.Equal(got, want) || m.GetHistogram().GetSampleCount() != 3 {
 			t.Errorf("%s%v is %d", name, got, m.GetHistogram().GetSampleCount())
 		}
@@ -59,10 +56,10 @@ func TestAnAnswerThatIsCutCountsAs500(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	})
 	get(t, s.Client(), s.URL, "")
-	f := family(t, registry, requests)
+	series := happened(family(t, registry, requestFamily))
 	want := map[string]string{"http_request_method": "GET", "http_route": "/long", "http_response_status_code": "500", "error_type": "500"}
-	if len(f.GetMetric()) != 1 || f.GetMetric()[0].GetHistogram().GetSampleCount() != 1 || !maps.Equal(labels(f.GetMetric()[0]), want) {
-		t.Errorf("counted %v", f)
+	if len(series) != 1 || series[0].GetHistogram().GetSampleCount() != 1 || !maps.Equal(labels(series[0]), want) {
+		t.Errorf("counted %v", series)
 	}
 	if n := len(family(t, registry, "http_server_request_duration_native_seconds").GetMetric()); n != 1 {
 		t.Errorf("%d native series", n)
@@ -80,9 +77,39 @@ func TestWhatTheServerMarksBecomesALabel(t *testing.T) {
 		labeler.Add(attribute.String("error.type", "503"), attribute.String("user", "somebody"))
 	})
 	get(t, s.Client(), s.URL, "")
-	m := family(t, registry, requests).GetMetric()[0]
+	m := happened(family(t, registry, requestFamily))[0]
 	want := map[string]string{"http_request_method": "GET", "http_route": "/x", "http_response_status_code": "503", "error_type": "503"}
 	if got := labels(m); !maps.Equal(got, want) {
 		t.Errorf("labels %v", got)
+	}
+}
+
+// TestFailuresAreThereBeforeTheFirst compares the scrapes before and after a failure: what was not
+// there before has no increase.
+func TestFailuresAreThereBeforeTheFirst(t *testing.T) {
+	tel, registry := newTelemetry(t)
+	s := routed(t, tel, "GET /x", func(w http.ResponseWriter, r *http.Request) {
+		labeler, _ := otelhttp.LabelerFromContext(r.Context())
+		labeler.Add(attribute.String("error.type", "503"))
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	count := func() map[string]uint64 {
+		all := map[string]uint64{}
+		for _, m := range family(t, registry, requestFamily).GetMetric() {
+			l := labels(m)
+			if len(l) != 4 || l["http_route"] != "/x" || l["http_request_method"] != "GET" || l["error_type"] != l["http_response_status_code"] {
+				t.Errorf("labels %v", l)
+			}
+			all[l["http_response_status_code"]] = m.GetHistogram().GetSampleCount()
+		}
+		return all
+	}
+	if got := count(); !maps.Equal(got, map[string]uint64{"500": 0, "503": 0}) {
+		t.Errorf("before: %v", got)
+	}
+	get(t, s.Client(), s.URL, "")
+	get(t, s.Client(), s.URL, "")
+	if got := count(); !maps.Equal(got, map[string]uint64{"500": 0, "503": 2}) {
+		t.Errorf("after: %v", got)
 	}
 }

@@ -41,6 +41,7 @@ type Telemetry struct {
 	propagator propagation.TextMapPropagator
 	handler    http.Handler
 	operations *Operations
+	failures   *failures
 	stops      []func(context.Context) error // in the order of New
 }
 
@@ -55,16 +56,17 @@ func New(ctx context.Context, c Config) (*Telemetry, error) {
 	}
 	t := &Telemetry{
 		logger: c.Logger, registry: c.Registry, resource: res, loggers: lognoop.NewLoggerProvider(),
+		failures:   &failures{},
 		propagator: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}),
 	}
-	if t.meters, err = newMeters(res, c.Registry); err != nil {
+	if t.meters, err = newMeters(res, around{c.Registry, t.failures}); err != nil {
 		return nil, err
 	}
 	t.stops = append(t.stops, t.meters.Shutdown)
 	t.tracers = sdktrace.NewTracerProvider(sdktrace.WithResource(res))
 	t.stops = append(t.stops, t.tracers.Shutdown)
 	t.handler = newMetricsHandler(c.Registry, c.Logger)
-	if t.operations, err = newOperations(t.meters.Meter(scope)); err != nil {
+	if t.operations, err = newOperations(t.Meter()); err != nil {
 		return nil, errors.Join(err, t.Shutdown(ctx))
 	}
 	return t, nil
@@ -83,8 +85,11 @@ func newResource(ctx context.Context, c Config) (*resource.Resource, error) {
 	return res, nil
 }
 
-// MeterProvider makes the instruments of the rooms.
+// MeterProvider makes the instruments of libraries.
 func (t *Telemetry) MeterProvider() metric.MeterProvider { return t.meters }
+
+// Meter makes the instruments of the service's own rooms.
+func (t *Telemetry) Meter() metric.Meter { return t.meters.Meter(scope) }
 
 // TracerProvider makes their spans.
 func (t *Telemetry) TracerProvider() trace.TracerProvider { return t.tracers }
