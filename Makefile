@@ -7,7 +7,7 @@ SHELL := bash
 BIN := bin/tidemark
 TOOL := go tool -modfile=internal/tools/go.mod
 
-.PHONY: build run tools test race lint generate check-generated fuzz vuln test-faults bench clean compiler
+.PHONY: build run tools test race lint check-rules generate check-generated fuzz vuln test-faults bench clean compiler
 
 build: compiler
 	go build -trimpath -o $(BIN) ./cmd/tidemark
@@ -41,6 +41,13 @@ lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet ./...
 	$(TOOL) staticcheck ./...
+
+# The alert rules: syntax and lint by the real promtool, pint, then the rules' own tests.
+RULES := $(wildcard alerts/*.rules.yaml)
+check-rules: tools
+	$(TOOLS)/promtool check rules --lint=all --lint-fatal $(RULES)
+	$(TOOLS)/pint --offline --log-level=error lint --min-severity=info --fail-on=info alerts
+	$(TOOLS)/promtool test rules $(wildcard alerts/tests/*.test.yaml)
 
 # What is generated: the OpenAPI document, the catalogue of metrics and the dashboards.
 generate:

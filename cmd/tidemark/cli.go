@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -92,6 +93,8 @@ type serveCmd struct {
 	ShutdownTimeout *time.Duration `name:"web.shutdown-timeout" env:"TIDEMARK_WEB_SHUTDOWN_TIMEOUT" placeholder:"DURATION" help:"How long draining may take at SIGTERM (default 30s)."`
 	JournalURL      *string        `name:"journal.url" env:"TIDEMARK_JOURNAL_URL" placeholder:"URL" help:"nats://host:4222 of a JetStream cluster; empty means the embedded journal."`
 	JournalURLFile  *string        `name:"journal.url-file" env:"TIDEMARK_JOURNAL_URL_FILE" placeholder:"FILE" help:"File that holds the journal URL."`
+	AlertsRules     []string       `name:"alerts.rules" env:"TIDEMARK_ALERTS_RULES" placeholder:"PATTERN" help:"Rule files; may be given more than once (default alerts/*.rules.yaml, else the built-in ones)."`
+	AlertsQueryURL  *string        `name:"alerts.query-url" env:"TIDEMARK_ALERTS_QUERY_URL" placeholder:"URL" help:"Prometheus-compatible server that answers the rules' queries; empty means the built-in store."`
 }
 
 func (s *serveCmd) config() (app.Config, error) {
@@ -100,6 +103,10 @@ func (s *serveCmd) config() (app.Config, error) {
 	lay(&c.Web.ShutdownTimeout, (*app.Duration)(s.ShutdownTimeout))
 	lay(&c.Journal.URL, s.JournalURL)
 	lay(&c.Journal.URLFile, s.JournalURLFile)
+	if s.AlertsRules != nil {
+		c.Alerts.Rules = s.AlertsRules
+	}
+	lay(&c.Alerts.QueryURL, s.AlertsQueryURL)
 	if err != nil {
 		return c, err
 	}
@@ -108,6 +115,7 @@ func (s *serveCmd) config() (app.Config, error) {
 
 type checkCmd struct {
 	Config checkConfigCmd `cmd:"" help:"Validate a configuration file."`
+	Rules  checkRulesCmd  `cmd:"" help:"Validate rule files: YAML, expressions and templates."`
 }
 
 type checkConfigCmd struct {
@@ -124,6 +132,22 @@ func (cmd *checkConfigCmd) Run(s streams) error {
 	}
 	_, err := fmt.Fprintf(s.out, "%s: valid\n", cmd.File)
 	return err
+}
+
+type checkRulesCmd struct {
+	Files []string `arg:"" help:"The rule files."`
+}
+
+func (cmd *checkRulesCmd) Run(s streams) error {
+	var all []error
+	for _, file := range cmd.Files {
+		n, err := app.CheckRules(file)
+		if err == nil {
+			_, err = fmt.Fprintf(s.out, "%s: valid, %d rules\n", file, n)
+		}
+		all = append(all, err)
+	}
+	return errors.Join(all...)
 }
 
 type versionCmd struct{}

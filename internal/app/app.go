@@ -14,8 +14,10 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tidemark-obs/tidemark/internal/access"
+	"github.com/tidemark-obs/tidemark/internal/alert"
 	"github.com/tidemark-obs/tidemark/internal/httpapi"
 	"github.com/tidemark-obs/tidemark/internal/ingest"
 	"github.com/tidemark-obs/tidemark/internal/journal"
@@ -50,6 +52,7 @@ type App struct {
 	ops      *perf.Operations
 	system   *perf.System
 	pipeline *ingest.Pipeline
+	alerts   *alert.Evaluator // nil when switched off
 	api      *httpapi.Server
 	door     http.Handler // the api, timed
 	live     *live
@@ -93,7 +96,8 @@ func New(cfg Config, opt Options) (*App, error) {
 func (a *App) Start(ctx context.Context) error {
 	began := time.Now()
 	steps := []func(context.Context) error{
-		a.lock, a.startTelemetry, a.openStore, a.openJournal, a.makeRooms, a.bootstrap, a.runLoops, a.openDoors, a.listen,
+		a.lock, a.startTelemetry, a.makeAlerts, a.openStore, a.openJournal, a.makeRooms, a.bootstrap, a.runLoops,
+		a.openDoors, a.listen, a.startAlerts,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -140,21 +144,8 @@ func (a *App) lock(context.Context) error {
 	return nil
 }
 
-// startTelemetry comes first and so ends last: every other room may use it.
-func (a *App) startTelemetry(ctx context.Context) error {
-	t, err := telemetry.New(ctx, telemetry.Config{
-		Version: Version(), Instance: a.process, Registry: a.registry, Logger: a.logger.With("component", "telemetry"),
-	})
-	if err != nil {
-		return err
-	}
-	a.telemetry = t
-	a.started("telemetry", t.Shutdown)
-	return nil
-}
-
 func (a *App) openStore(ctx context.Context) error {
-	s, err := openStore(ctx, a.cfg, a.logger)
+	s, err := openStore(ctx, a.cfg, a.logger, a.tracer("store"))
 	if err != nil {
 		return err
 	}
@@ -163,10 +154,11 @@ func (a *App) openStore(ctx context.Context) error {
 	return nil
 }
 
-func openStore(ctx context.Context, cfg Config, logger *slog.Logger) (*store.Store, error) {
+// openStore takes no tracer from commands, which are not traced.
+func openStore(ctx context.Context, cfg Config, logger *slog.Logger, tracer trace.Tracer) (*store.Store, error) {
 	return store.Open(ctx, store.Config{
 		URL: cfg.Database.URL, Dir: cfg.Data.Dir, MemoryLimit: cfg.Database.MemoryLimit, Threads: cfg.Database.Threads,
-		QueryTimeout: time.Duration(cfg.Database.QueryTimeout), Logger: logger.With("component", "store"), Now: time.Now,
+		QueryTimeout: time.Duration(cfg.Database.QueryTimeout), Logger: logger.With("component", "store"), Now: time.Now, Tracer: tracer,
 	})
 }
 
@@ -175,7 +167,7 @@ func (a *App) openJournal(ctx context.Context) error {
 		URL: a.cfg.Journal.URL, Dir: filepath.Join(a.cfg.Data.Dir, "journal"),
 		MaxBytes: a.cfg.Journal.MaxBytes, MaxAge: time.Duration(a.cfg.Journal.MaxAge), MinFree: a.cfg.Journal.MinFree,
 		Writer: a.process, Logger: a.logger.With("component", "journal"), Now: time.Now,
-		ObserveFsync: func(d time.Duration) { a.metrics.fsync.Observe(d.Seconds()) },
+		ObserveFsync: func(d time.Duration) { a.metrics.fsync.Observe(d.Seconds()) }, Tracer: a.tracer("journal"),
 	})
 	if err != nil {
 		return err
@@ -202,7 +194,7 @@ func (a *App) makeRooms(ctx context.Context) error {
 	}
 	a.pipeline = ingest.New(ingest.Config{
 		Log: a.journal, Sink: a.store, Settings: a.settings.Current,
-		Logger: a.logger.With("component", "ingest"), Now: time.Now, Bounds: a.cfg.bounds(),
+		Logger: a.logger.With("component", "ingest"), Now: time.Now, Bounds: a.cfg.bounds(), Accepted: a.exportEvent(),
 	})
 	a.registry.MustRegister(a.pipeline.Collectors()...)
 	a.live = newLive(a.cfg, a.settings)

@@ -29,7 +29,9 @@ type Config struct {
 	Privacy    Privacy    `yaml:"privacy"`
 	RateLimits RateLimits `yaml:"rate_limits"`
 	SelfEvents SelfEvents `yaml:"self_events"`
+	Telemetry  Telemetry  `yaml:"telemetry"`
 	Tracking   Tracking   `yaml:"tracking"`
+	Alerts     Alerts     `yaml:"alerts"`
 }
 
 // Web is where and how the service listens.
@@ -107,6 +109,13 @@ type SelfEvents struct {
 	Errors float64 `yaml:"errors"`
 }
 
+// Telemetry is what others see of the service; where it goes is said by the OTEL_* variables.
+type Telemetry struct {
+	TraceSampleRatio float64 `yaml:"trace_sample_ratio"`
+	TrustParents     bool    `yaml:"trust_parents"`
+	ExportEvents     bool    `yaml:"export_events"`
+}
+
 // Tracking is what the run-time settings are until POST /api/analytics/config changes them.
 type Tracking struct {
 	Enabled        bool               `yaml:"enabled"`
@@ -140,11 +149,13 @@ func Default() Config {
 			StringLength: l.StringLength, Depth: l.Depth, Tags: l.Tags, TagLength: l.TagLength, ContextLength: l.ContextLength,
 		},
 		Privacy:    Privacy{SensitiveKeys: eventjson.DefaultSensitive()},
+		Telemetry:  Telemetry{TraceSampleRatio: 0.01, ExportEvents: true},
 		RateLimits: RateLimits{FailedAuth: Rate{PerSecond: 10, Burst: 50}},
 		Tracking: Tracking{
 			Enabled: s.Enabled, BufferSize: s.BufferSize, FlushInterval: Duration(s.FlushInterval),
 			Thresholds: Thresholds(s.Thresholds),
 		},
+		Alerts: defaultAlerts(),
 	}
 }
 
@@ -206,8 +217,14 @@ func (c *Config) Check() error {
 			bad("self_events."+key, "must be between 0 and 1")
 		}
 	}
+	if r := c.Telemetry.TraceSampleRatio; !(r >= 0 && r <= 1) {
+		bad("telemetry.trace_sample_ratio", "must be between 0 and 1")
+	}
 	if err := c.settings().Validate(); err != nil {
 		bad("tracking", "%v", err)
+	}
+	if a := c.alertConfig(); c.Alerts.Enabled {
+		errs = append(errs, a.Check())
 	}
 	return errors.Join(errs...)
 }

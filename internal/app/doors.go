@@ -23,7 +23,8 @@ func (a *App) openDoors(context.Context) error {
 			{Name: "database", Check: a.store.Ping},
 			{Name: "access", Check: a.checkAccess},
 		},
-		Reload: a.Reload, Metrics: a.telemetry.MetricsHandler(), ObserveOperation: a.telemetry.Operations().Observe, Services: a.services(), SelfRates: a.live.selfRates,
+		Reload: a.Reload, Metrics: a.telemetry.MetricsHandler(), Prometheus: a.prometheusAPI(),
+		ObserveOperation: a.telemetry.Operations().Observe, Services: a.services(), SelfRates: a.live.selfRates,
 		Logger: a.logger.With("component", "http"), Now: time.Now, Limits: limits, Version: Version(),
 	})
 	if err != nil {

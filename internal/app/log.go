@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/term"
+
+	"github.com/tidemark-obs/tidemark/internal/telemetry"
 )
 
 func parseLevel(s string) (slog.Level, error) {
@@ -17,13 +19,14 @@ func parseLevel(s string) (slog.Level, error) {
 	return l, err
 }
 
-// newLogger writes text to a terminal and JSON elsewhere, unless the format is said.
+// newLogger writes text to a terminal and JSON elsewhere, unless the format is said. Lines of a
+// request name its trace.
 func newLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
 	if format == "text" || format == "" && isTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, o))
+		return slog.New(telemetry.LogHandler(slog.NewTextHandler(w, o)))
 	}
-	return slog.New(slog.NewJSONHandler(w, o))
+	return slog.New(telemetry.LogHandler(slog.NewJSONHandler(w, o)))
 }
 
 func isTerminal(w io.Writer) bool {

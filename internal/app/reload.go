@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"reflect"
 )
 
@@ -15,17 +16,22 @@ func (a *App) Reload(context.Context) error {
 	if err == nil {
 		err = cfg.Check()
 	}
+	var level slog.Level
+	if err == nil {
+		level, err = parseLevel(cfg.Log.Level)
+	}
+	var applyAlerts func()
+	if err == nil {
+		applyAlerts, err = a.prepareAlerts(cfg)
+	}
 	if err != nil {
 		a.metrics.reloadOK.Set(0)
 		a.logger.Error("reloading the configuration failed; the old one stays", "cause", err)
 		return err
 	}
-	level, err := parseLevel(cfg.Log.Level)
-	if err != nil {
-		return err
-	}
 	a.level.Set(level)
 	a.live.apply(cfg)
+	applyAlerts()
 	a.metrics.reloadOK.Set(1)
 	if names := a.cfg.needRestart(cfg); len(names) > 0 {
 		a.logger.Warn("these changes wait for a restart", "sections", names)
@@ -44,6 +50,8 @@ func (c Config) needRestart(next Config) []string {
 		"journal":              {c.Journal, next.Journal},
 		"rate_limits":          {c.RateLimits, next.RateLimits},
 		"tracking":             {c.Tracking, next.Tracking},
+		"alerts":               {c.Alerts.restartOnly(), next.Alerts.restartOnly()},
+		"telemetry":            {c.Telemetry, next.Telemetry},
 		"log.format":           {c.Log.Format, next.Log.Format},
 		"limits.request_bytes": {c.Limits.RequestBytes, next.Limits.RequestBytes},
 	} {

@@ -39,7 +39,7 @@ func (a *App) listen(ctx context.Context) error {
 func (a *App) serve(l net.Listener, h http.Handler, what string) {
 	s := &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
-		WriteTimeout: time.Duration(a.cfg.Database.QueryTimeout) + 30*time.Second,
+		WriteTimeout: time.Duration(max(a.cfg.Database.QueryTimeout, a.cfg.Alerts.API.Timeout)) + 30*time.Second,
 		ErrorLog:     newHTTPLog(a.logger),
 	}
 	ended := make(chan struct{})

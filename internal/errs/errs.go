@@ -28,6 +28,16 @@ const (
 	Unavailable                  // a dependency is away; retry after RetryAfter
 )
 
+// String is the kind in one word.
+func (k Kind) String() string {
+	names := [...]string{"internal", "invalid", "malformed", "unauthorized", "forbidden", "not_found", "conflict",
+		"too_large", "unsupported_media", "rate_limited", "overloaded", "unavailable"}
+	if int(k) >= len(names) {
+		return names[Internal]
+	}
+	return names[k]
+}
+
 // Field is one fault in an input.
 type Field struct {
 	Location string `json:"location" doc:"JSON Pointer or parameter that is at fault" example:"/properties/plan"`

@@ -37,6 +37,8 @@ type Deps struct {
 	Metrics http.Handler
 	// ObserveOperation hears how long every request took, under the name that Operations knows.
 	ObserveOperation func(ctx context.Context, operation string, took time.Duration)
+	// Prometheus answers the Prometheus HTTP API under /api/v1; nil = there is none.
+	Prometheus http.Handler
 	// Services are the names of what is at work, for GET /stats.
 	Services []string
 	// SelfRates says which share of its own requests the service records as events; nil = none.

@@ -18,6 +18,7 @@ type route struct {
 	scope  access.Scope // what a key must have
 	open   bool         // answers everybody
 	door   bool         // takes events in; never becomes an event itself
+	prom   bool         // answers failures as Prometheus does, for its clients
 	name   string       // "METHOD path"; made by handle
 }
 
@@ -73,6 +74,10 @@ func (s *Server) charge(w http.ResponseWriter, r *http.Request, events int) erro
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(err)
 	s.logFault(w, r, p)
+	if rw, ok := w.(*response); ok && rw.route.prom {
+		writePrometheusError(w, p)
+		return
+	}
 	p.write(w)
 }
 

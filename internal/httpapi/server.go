@@ -47,6 +47,7 @@ func New(d Deps) (*Server, error) {
 	s.registerAccounts()
 	s.registerKeys()
 	s.registerMachine()
+	s.registerPrometheus()
 	spec, err := s.document()
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/settings"
 )
 
-// Config is what a Pipeline is made of. All fields are required.
+// Config is what a Pipeline is made of. All fields but Accepted are required.
 type Config struct {
 	Log      Log
 	Sink     Sink
@@ -25,6 +25,9 @@ type Config struct {
 	Logger   *slog.Logger
 	Now      func() time.Time
 	Bounds   Bounds
+	// Accepted hears of every event that was accepted, in its request's context. It must neither
+	// wait nor change the event.
+	Accepted func(context.Context, *event.Event)
 }
 
 // Bounds limits the store writer's transactions.
@@ -136,7 +139,7 @@ func (p *Pipeline) Submit(ctx context.Context, proto event.Protocol, items []Ite
 		p.refuse(proto, items, unwritten(err))
 		return 0, err
 	}
-	p.remember(items, set.ConsoleLogging)
+	p.remember(ctx, items, set.ConsoleLogging)
 	return seq, nil
 }
 
@@ -182,14 +185,21 @@ func (p *Pipeline) refuse(proto event.Protocol, items []Item, reason event.Reaso
 	p.owed.add(&c)
 }
 
-func (p *Pipeline) remember(items []Item, console bool) {
+func (p *Pipeline) remember(ctx context.Context, items []Item, console bool) {
 	p.recent.add(items)
-	if !console {
+	if !console && p.cfg.Accepted == nil {
 		return
 	}
 	for i := range items {
-		if it := &items[i]; it.Err == nil && !it.Sampled {
-			p.cfg.Logger.Info("event accepted", "event", string(eventjson.Append(nil, &it.Event)))
+		it := &items[i]
+		if it.Err != nil || it.Sampled {
+			continue
+		}
+		if p.cfg.Accepted != nil {
+			p.cfg.Accepted(ctx, &it.Event)
+		}
+		if console {
+			p.cfg.Logger.InfoContext(ctx, "event accepted", "event", string(eventjson.Append(nil, &it.Event)))
 		}
 	}
 }

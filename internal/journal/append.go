@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // messageOverhead is at least what JetStream counts for a message beyond its lines.
@@ -16,18 +18,30 @@ const messageOverhead = 512
 // ctx counts until the entry has found its group. From then on Append waits for the outcome,
 // at most AppendTimeout: the end of a request does not leave it open whether its events are stored.
 func (j *Journal) Append(ctx context.Context, e Entry) (uint64, error) {
-	if len(e.Lines) > j.entry {
-		return 0, errEntryTooLarge()
+	if trace.SpanFromContext(ctx).IsRecording() {
+		return j.tracedAppend(ctx, &e)
 	}
-	if err := ctx.Err(); err != nil {
-		return 0, unavailable("the request ended before its events were written", err)
-	}
-	if err := j.status.admit(len(e.Lines) + messageOverhead); err != nil {
-		return 0, err
-	}
-	g, err := j.queue.join(ctx, &e)
+	g, err := j.append(ctx, &e)
 	if err != nil {
 		return 0, err
+	}
+	return g.seq, nil
+}
+
+// append returns the group in which the entry was written.
+func (j *Journal) append(ctx context.Context, e *Entry) (*group, error) {
+	if len(e.Lines) > j.entry {
+		return nil, errEntryTooLarge()
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, unavailable("the request ended before its events were written", err)
+	}
+	if err := j.status.admit(len(e.Lines) + messageOverhead); err != nil {
+		return nil, err
+	}
+	g, err := j.queue.join(ctx, e)
+	if err != nil {
+		return nil, err
 	}
 	select {
 	case <-g.done:
@@ -35,10 +49,10 @@ func (j *Journal) Append(ctx context.Context, e Entry) (uint64, error) {
 		select {
 		case <-g.done: // finish ends the context too
 		default:
-			return 0, errUnconfirmed(g.ctx.Err())
+			return nil, errUnconfirmed(g.ctx.Err())
 		}
 	}
-	return g.seq, g.err
+	return g, g.err
 }
 
 // commitGroups writes one group after the other until the journal is closed.

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
 )
@@ -33,6 +35,7 @@ type Config struct {
 	Logger        *slog.Logger        // required
 	Now           func() time.Time    // required
 	ObserveFsync  func(time.Duration) // told how long each message took to be on disk; may be nil
+	Tracer        trace.Tracer        // makes the spans of appends; nil = none
 }
 
 // complete returns c with its defaults, or what is wrong with it.
@@ -66,6 +69,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.ObserveFsync == nil {
 		c.ObserveFsync = func(time.Duration) {}
+	}
+	if c.Tracer == nil {
+		c.Tracer = noop.Tracer{}
 	}
 	return c, nil
 }

@@ -26,7 +26,7 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (Result, error) {
 	}
 	now := micro(s.cfg.Now())
 	var result Result
-	err := s.transact(ctx, func(ctx context.Context, ses session) error {
+	err := s.batch(ctx, len(b.Events), func(ctx context.Context, ses session) error {
 		at, err := s.fence(ctx, ses, b.From, now)
 		if err != nil {
 			return err
@@ -54,7 +54,7 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (Result, error) {
 // Probe does with events what Commit does and takes it back. It returns Invalid when the database
 // refuses one of them.
 func (s *Store) Probe(ctx context.Context, events []event.Event) error {
-	return s.transact(ctx, func(ctx context.Context, ses session) error {
+	return s.transact(ctx, "INSERT events", func(ctx context.Context, ses session) error {
 		if _, err := s.insert(ctx, ses, events, micro(s.cfg.Now())); err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ type cursorRow struct {
 // this cursor then waits for that one and answers Conflict.
 func (s *Store) Cursor(ctx context.Context, stream string) (Cursor, error) {
 	var c Cursor
-	err := s.query(ctx, func(ctx context.Context, db *sqlx.DB) (err error) {
+	err := s.query(ctx, "SELECT cursors", func(ctx context.Context, db *sqlx.DB) (err error) {
 		c, err = readCursor(ctx, db, selectCursor, stream)
 		return err
 	})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/pressly/goose/v3"
+	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
@@ -15,6 +16,8 @@ import (
 // dialect is what differs between the databases. All other SQL is the same for both.
 type dialect interface {
 	name() string
+	// attributes name the database in spans.
+	attributes() []attribute.KeyValue
 	open(ctx context.Context) (pools, error)
 
 	// forUpdate follows a SELECT whose rows must stay as they are until the transaction ends.

@@ -15,6 +15,8 @@ import (
 	"github.com/duckdb/duckdb-go/v2"
 	"github.com/jmoiron/sqlx"
 	"github.com/pressly/goose/v3"
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
 )
@@ -29,6 +31,10 @@ type duck struct {
 func newDuck(cfg Config) *duck { return &duck{cfg: cfg} }
 
 func (*duck) name() string { return "duckdb" }
+
+func (*duck) attributes() []attribute.KeyValue {
+	return []attribute.KeyValue{semconv.DBSystemNameKey.String("duckdb")}
+}
 
 // checkpointThreshold is how large the log grows before it is merged into the file. The merge
 // stalls the writer for some 10 ms a MiB; a larger log means fewer and longer stalls.

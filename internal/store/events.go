@@ -21,7 +21,7 @@ func (s *Store) Get(ctx context.Context, id string) (event.Event, error) {
 	if err := checkTexts(id); err != nil {
 		return e, err
 	}
-	err := s.query(ctx, func(ctx context.Context, db *sqlx.DB) (err error) {
+	err := s.query(ctx, "SELECT events", func(ctx context.Context, db *sqlx.DB) (err error) {
 		e, err = get(ctx, db, id)
 		return err
 	})
@@ -79,7 +79,7 @@ func (s *Store) Update(ctx context.Context, id string, p Patch, now time.Time) (
 	}
 	update := "UPDATE events SET " + strings.Join(set, ", ") + " WHERE event_id = " + args.bind(id)
 	var e event.Event
-	err := s.transact(ctx, func(ctx context.Context, ses session) error {
+	err := s.transact(ctx, "UPDATE events", func(ctx context.Context, ses session) error {
 		if _, err := ses.ExecContext(ctx, update, args...); err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func (s *Store) MarkProcessed(ctx context.Context, ids []string, now time.Time) 
 		return 0, err
 	}
 	var n int64
-	err := s.transact(ctx, func(ctx context.Context, ses session) error {
+	err := s.transact(ctx, "UPDATE events", func(ctx context.Context, ses session) error {
 		result, err := ses.ExecContext(ctx, s.markProcessed(), s.d.texts(ids), micro(now))
 		if err != nil {
 			return err
@@ -152,7 +152,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	if err := checkTexts(id); err != nil {
 		return err
 	}
-	return s.transact(ctx, func(ctx context.Context, ses session) error {
+	return s.transact(ctx, "DELETE events", func(ctx context.Context, ses session) error {
 		result, err := ses.ExecContext(ctx, deleteEvent, id)
 		if err != nil {
 			return err

@@ -27,7 +27,7 @@ func (s *Store) InsertKey(ctx context.Context, k Key) error {
 	if err != nil {
 		return err
 	}
-	return s.transact(ctx, func(ctx context.Context, ses session) error {
+	return s.transact(ctx, "INSERT access_keys", func(ctx context.Context, ses session) error {
 		result, err := ses.ExecContext(ctx, insertKey, k.ID, k.Name, k.Hash, k.Hint, string(scopes),
 			micro(k.CreatedAt), nullTime(k.LastUsedAt), nullTime(k.RevokedAt))
 		return one(result, err, errs.New(errs.Conflict, "a key with this id exists"))
@@ -46,7 +46,7 @@ func (s *Store) Keys(ctx context.Context) ([]Key, error) {
 		LastUsedAt sql.NullTime `db:"last_used_at"`
 		RevokedAt  sql.NullTime `db:"revoked_at"`
 	}
-	err := s.query(ctx, func(ctx context.Context, db *sqlx.DB) error {
+	err := s.query(ctx, "SELECT access_keys", func(ctx context.Context, db *sqlx.DB) error {
 		return db.SelectContext(ctx, &rows, selectKeys)
 	})
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *Store) Keys(ctx context.Context) ([]Key, error) {
 
 // RevokeKey ends a key, NotFound where there is none. A key revoked before keeps its time.
 func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
-	return s.transact(ctx, func(ctx context.Context, ses session) error {
+	return s.transact(ctx, "UPDATE access_keys", func(ctx context.Context, ses session) error {
 		result, err := ses.ExecContext(ctx, revokeKey, id, micro(at))
 		return one(result, err, errs.New(errs.NotFound, "not found"))
 	})
@@ -75,7 +75,7 @@ func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
 
 // TouchKeys notes when keys were last used. Earlier times than the known ones are passed over.
 func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error {
-	return s.transact(ctx, func(ctx context.Context, ses session) error {
+	return s.transact(ctx, "UPDATE access_keys", func(ctx context.Context, ses session) error {
 		// Sorted, so that two replicas never wait for each other in a circle.
 		for _, id := range slices.Sorted(maps.Keys(used)) {
 			if _, err := ses.ExecContext(ctx, touchKey, id, micro(used[id])); err != nil {

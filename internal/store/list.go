@@ -37,7 +37,7 @@ func (s *Store) List(ctx context.Context, f Filter, p Page) ([]event.Event, erro
 	query += " ORDER BY ts DESC, event_id DESC LIMIT " + args.bind(p.Limit)
 
 	var rows []row
-	err = s.query(ctx, func(ctx context.Context, db *sqlx.DB) error {
+	err = s.query(ctx, "SELECT events", func(ctx context.Context, db *sqlx.DB) error {
 		return db.SelectContext(ctx, &rows, query, args...)
 	})
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 	"github.com/lib/pq"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
 )
@@ -44,6 +46,11 @@ func newPostgres(cfg Config) (*postgres, error) {
 }
 
 func (*postgres) name() string { return "postgres" }
+
+func (d *postgres) attributes() []attribute.KeyValue {
+	return []attribute.KeyValue{semconv.DBSystemNamePostgreSQL, semconv.DBNamespace(d.pq.Database),
+		semconv.ServerAddress(d.pq.Host), semconv.ServerPort(int(d.pq.Port))}
+}
 
 const (
 	writers = 4

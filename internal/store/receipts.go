@@ -31,7 +31,7 @@ func (s *Store) Receipt(ctx context.Context, id string) (Receipt, error) {
 		Reason string
 		At     time.Time `db:"noted_at"`
 	}
-	err := s.query(ctx, func(ctx context.Context, db *sqlx.DB) error {
+	err := s.query(ctx, "SELECT receipts", func(ctx context.Context, db *sqlx.DB) error {
 		return db.GetContext(ctx, &r, selectReceipt, id)
 	})
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *Store) DeadLetters(ctx context.Context, limit int) ([]DeadLetter, error
 		Payload []byte
 		At      time.Time `db:"noted_at"`
 	}
-	err := s.query(ctx, func(ctx context.Context, db *sqlx.DB) error {
+	err := s.query(ctx, "SELECT dead_letters", func(ctx context.Context, db *sqlx.DB) error {
 		return db.SelectContext(ctx, &rows, selectDeadLetters, limit)
 	})
 	if err != nil {
@@ -83,7 +83,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	if before.Before(tombstones) {
 		tombstones = before
 	}
-	return s.transact(ctx, func(ctx context.Context, ses session) error {
+	return s.transact(ctx, "DELETE receipts", func(ctx context.Context, ses session) error {
 		if _, err := ses.ExecContext(ctx, pruneReceipts, micro(before)); err != nil {
 			return err
 		}

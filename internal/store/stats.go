@@ -35,7 +35,7 @@ type statsRow struct {
 // Stats counts the events in [start, end) in one consistent view.
 func (s *Store) Stats(ctx context.Context, start, end time.Time) (Stats, error) {
 	var rows []statsRow
-	err := s.query(ctx, func(ctx context.Context, db *sqlx.DB) error {
+	err := s.query(ctx, "SELECT events", func(ctx context.Context, db *sqlx.DB) error {
 		return db.SelectContext(ctx, &rows, selectStats, micro(start), micro(end))
 	})
 	if err != nil {

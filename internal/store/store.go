@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
 )
@@ -30,6 +32,7 @@ type Config struct {
 	QueryTimeout time.Duration // of one query; 0 = 30 s
 	Logger       *slog.Logger
 	Now          func() time.Time
+	Tracer       trace.Tracer // nil = no spans
 }
 
 func (c Config) withDefaults() Config {
@@ -53,6 +56,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Tracer == nil {
+		c.Tracer = noop.Tracer{}
 	}
 	return c
 }
@@ -121,7 +127,7 @@ func (s *Store) Close() error {
 
 // Ping reports whether the database answers.
 func (s *Store) Ping(ctx context.Context) error {
-	return s.query(ctx, func(ctx context.Context, db *sqlx.DB) error {
+	return s.query(ctx, "SELECT", func(ctx context.Context, db *sqlx.DB) error {
 		var one int
 		return db.GetContext(ctx, &one, "SELECT 1")
 	})
@@ -169,11 +175,14 @@ func (s *Store) reopen(ctx context.Context) error {
 	return nil
 }
 
-// query runs fn on the readers' pool within the query timeout.
-func (s *Store) query(ctx context.Context, fn func(context.Context, *sqlx.DB) error) error {
+// query runs fn on the readers' pool within the query timeout. Its summary is what it does and the
+// table it is about.
+func (s *Store) query(ctx context.Context, summary string, fn func(context.Context, *sqlx.DB) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.QueryTimeout)
 	defer cancel()
-	return s.use(ctx, func(p pools) error { return fn(ctx, p.read) })
+	return s.traced(ctx, summary, func(ctx context.Context) error {
+		return s.use(ctx, func(p pools) error { return fn(ctx, p.read) })
+	})
 }
 
 // session is one transaction and the connection under it, which bulk loading needs.
@@ -185,8 +194,13 @@ type session struct {
 // errRollback makes transact roll back without being an error.
 var errRollback = errors.New("roll back")
 
-// transact runs fn in one transaction on the writers' pool.
-func (s *Store) transact(ctx context.Context, fn func(context.Context, session) error) error {
+// transact runs fn in one transaction. Its summary is what it does and the table it is about.
+func (s *Store) transact(ctx context.Context, summary string, fn func(context.Context, session) error) error {
+	return s.traced(ctx, summary, func(ctx context.Context) error { return s.inTransaction(ctx, fn) })
+}
+
+// inTransaction runs fn in one transaction on the writers' pool.
+func (s *Store) inTransaction(ctx context.Context, fn func(context.Context, session) error) error {
 	return s.use(ctx, func(p pools) error {
 		var tx *sqlx.Tx
 		conn, err := onLive(ctx, p.write, func(conn *sqlx.Conn) (err error) {

@@ -14,10 +14,16 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// newTelemetry samples every trace.
 func newTelemetry(t testing.TB) (*Telemetry, *prometheus.Registry) {
 	t.Helper()
+	return newSampling(t, 1)
+}
+
+func newSampling(t testing.TB, ratio float64) (*Telemetry, *prometheus.Registry) {
+	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	tel, err := New(t.Context(), Config{Version: "1.2.3", Instance: "this-one", Registry: registry,
+	tel, err := New(t.Context(), Config{Version: "1.2.3", Instance: "this-one", Registry: registry, Traces: Traces{SampleRatio: ratio},
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)

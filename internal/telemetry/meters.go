@@ -24,8 +24,8 @@ func durations() []float64 {
 }
 
 // newMeters makes the provider whose metrics are read by Prometheus through the registry, and by
-// the other readers.
-func newMeters(res *resource.Resource, registry prometheus.Registerer, readers ...sdkmetric.Reader) (*sdkmetric.MeterProvider, error) {
+// the other reader where there is one.
+func newMeters(res *resource.Resource, registry prometheus.Registerer, reader sdkmetric.Reader) (*sdkmetric.MeterProvider, error) {
 	exporter, err := otelprom.New(otelprom.WithRegisterer(registry), otelprom.WithoutScopeInfo())
 	if err != nil {
 		return nil, fmt.Errorf("making the exporter to Prometheus: %w", err)
@@ -34,8 +34,8 @@ func newMeters(res *resource.Resource, registry prometheus.Registerer, readers .
 		sdkmetric.WithResource(res), sdkmetric.WithReader(exporter),
 		sdkmetric.WithCardinalityLimit(seriesPerMetric), sdkmetric.WithView(views()...),
 	}
-	for _, r := range readers {
-		options = append(options, sdkmetric.WithReader(r))
+	if reader != nil {
+		options = append(options, sdkmetric.WithReader(reader))
 	}
 	return sdkmetric.NewMeterProvider(options...), nil
 }

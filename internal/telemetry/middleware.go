@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Middleware times requests and makes a span of each. next must leave the route it found in the
@@ -28,11 +29,12 @@ func (t *Telemetry) Middleware(next http.Handler, routes []string) (http.Handler
 	}
 	return otelhttp.NewHandler(cutShort{next, seconds}, "tidemark",
 		otelhttp.WithMeterProvider(t.meters), otelhttp.WithTracerProvider(t.tracers),
-		otelhttp.WithPropagators(t.propagator)), nil
+		otelhttp.WithPropagators(t.propagator),
+		otelhttp.WithPublicEndpointFn(func(*http.Request) bool { return !t.trust })), nil
 }
 
-// cutShort counts the requests whose answer ends in a panic, which is how a handler cuts a
-// connection. The panic goes on through otelhttp, which records nothing then.
+// cutShort completes the span, and counts the requests whose answer ends in a panic, which is how a
+// handler cuts a connection. The panic goes on through otelhttp, which records nothing then.
 type cutShort struct {
 	next    http.Handler
 	seconds metric.Float64Histogram
@@ -41,6 +43,7 @@ type cutShort struct {
 func (c cutShort) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start, whole := time.Now(), false
 	defer func() {
+		describe(trace.SpanFromContext(r.Context()), r, whole)
 		if whole {
 			return
 		}
@@ -49,8 +52,8 @@ func (c cutShort) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			semconv.HTTPResponseStatusCode(http.StatusInternalServerError),
 			semconv.ErrorTypeKey.String("500"),
 		}
-		if i := strings.IndexByte(r.Pattern, '/'); i >= 0 {
-			attrs = append(attrs, semconv.HTTPRoute(r.Pattern[i:]))
+		if route := routeOf(r); route != "" {
+			attrs = append(attrs, semconv.HTTPRoute(route))
 		}
 		c.seconds.Record(r.Context(), time.Since(start).Seconds(), metric.WithAttributes(attrs...))
 	}()

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -9,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/prometheus/model/exemplar"
 	plabels "github.com/prometheus/prometheus/model/labels"
@@ -76,21 +76,20 @@ func scrape(t testing.TB, tel *Telemetry, accept, name string) (found []scraped)
 	}
 }
 
-// sampledRequest begins a sampled span around a handler and asks it once.
-func sampledRequest(t testing.TB, tel *Telemetry, host string) trace.SpanContext {
+// serve answers one request and returns its span.
+func serve(t testing.TB, tel *Telemetry, host string) trace.SpanContext {
 	t.Helper()
-	parent := trace.NewSpanContext(trace.SpanContextConfig{
-		TraceID: trace.TraceID{1, 2, 3}, SpanID: trace.SpanID{4, 5}, TraceFlags: trace.FlagsSampled, Remote: true})
 	var inside trace.SpanContext
 	door, err := tel.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		inside = trace.SpanContextFromContext(r.Context())
 		r.Pattern = "GET /x"
+		tel.Operations().Observe(r.Context(), r.Pattern, time.Millisecond)
 		w.WriteHeader(http.StatusNoContent)
 	}), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := httptest.NewRequest(http.MethodGet, "/x", nil).WithContext(trace.ContextWithSpanContext(t.Context(), parent))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/x", nil)
 	r.Host = host
 	door.ServeHTTP(httptest.NewRecorder(), r)
 	return inside
@@ -100,10 +99,11 @@ func sampledRequest(t testing.TB, tel *Telemetry, host string) trace.SpanContext
 // takes, were it in there.
 func TestExemplarsSurviveLongHosts(t *testing.T) {
 	tel, _ := newTelemetry(t)
-	span := sampledRequest(t, tel, strings.Repeat("h", 200)+".example:8080")
+	span := serve(t, tel, strings.Repeat("h", 200)+".example:8080")
 	for accept, name := range map[string]string{
-		openMetrics: requestFamily + "_bucket",
-		protobuf:    "http_server_request_duration_native_seconds",
+		openMetrics:                    requestFamily + "_bucket",
+		protobuf:                       "http_server_request_duration_native_seconds",
+		openMetrics + ";charset=utf-8": "tidemark_operation_duration_seconds_bucket",
 	} {
 		var found []exemplar.Exemplar
 		for _, s := range scrape(t, tel, accept, name) {
@@ -121,18 +121,22 @@ func TestExemplarsSurviveLongHosts(t *testing.T) {
 }
 
 func TestUnsampledRequestsLeaveNoExemplar(t *testing.T) {
-	tel, _ := newTelemetry(t)
-	tel.Operations().Observe(context.Background(), "GET /x", 1)
-	for _, s := range scrape(t, tel, openMetrics, "tidemark_operation_duration_seconds_bucket") {
+	tel, _ := newSampling(t, 0)
+	serve(t, tel, "host")
+	found := scrape(t, tel, openMetrics, "")
+	for _, s := range found {
 		if len(s.exemplars) != 0 {
-			t.Errorf("exemplars %v", s.exemplars)
+			t.Errorf("%v has %v", s.labels, s.exemplars)
 		}
+	}
+	if len(found) == 0 {
+		t.Error("nothing was scraped")
 	}
 }
 
 func TestPrometheusReadsTheNativeHistogram(t *testing.T) {
 	tel, _ := newTelemetry(t)
-	sampledRequest(t, tel, "host")
+	serve(t, tel, "host")
 	found := scrape(t, tel, protobuf, "http_server_request_duration_native_seconds")
 	if len(found) != 1 || found[0].native != 1 || found[0].buckets != 1 {
 		t.Fatalf("read %+v", found)
@@ -156,7 +160,7 @@ func TestPrometheusReadsTheNativeHistogram(t *testing.T) {
 // TestTheSlowThresholdIsABucket keeps p95 over the threshold from being a guess.
 func TestTheSlowThresholdIsABucket(t *testing.T) {
 	tel, _ := newTelemetry(t)
-	sampledRequest(t, tel, "host")
+	serve(t, tel, "host")
 	for _, s := range scrape(t, tel, openMetrics, requestFamily+"_bucket") {
 		if s.labels.Get("le") == "2.0" {
 			return

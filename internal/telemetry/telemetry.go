@@ -8,8 +8,6 @@ import (
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel/log"
-	lognoop "go.opentelemetry.io/otel/log/noop"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -17,14 +15,18 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tidemark-obs/tidemark/internal/telemetry/otlp"
 )
 
-// Config is what the providers speak of and where their metrics go. All fields are required.
+// Config is what the providers speak of and where what they measure goes.
 type Config struct {
-	Version  string // of the service
-	Instance string // tells this process from all others
-	Registry *prometheus.Registry
-	Logger   *slog.Logger
+	Version  string               // of the service; required
+	Instance string               // tells this process from all others; required
+	Registry *prometheus.Registry // required
+	Logger   *slog.Logger         // required; must not lead to LogHandler, which it tells about
+	Traces   Traces
+	Events   bool // accepted events go out over OTLP where log records do
 }
 
 // scope is the name under which the service's own instruments and spans are made.
@@ -37,7 +39,8 @@ type Telemetry struct {
 	resource   *resource.Resource
 	meters     *sdkmetric.MeterProvider
 	tracers    *sdktrace.TracerProvider
-	loggers    log.LoggerProvider
+	trust      bool // the parents that callers name
+	exports    *otlp.Exports
 	propagator propagation.TextMapPropagator
 	handler    http.Handler
 	operations *Operations
@@ -54,17 +57,30 @@ func New(ctx context.Context, c Config) (*Telemetry, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Telemetry{
-		logger: c.Logger, registry: c.Registry, resource: res, loggers: lognoop.NewLoggerProvider(),
-		failures:   &failures{},
-		propagator: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}),
-	}
-	if t.meters, err = newMeters(res, around{c.Registry, t.failures}); err != nil {
+	t := &Telemetry{logger: c.Logger, registry: c.Registry, resource: res, failures: &failures{},
+		trust: c.Traces.TrustParents}
+	if t.propagator, err = newPropagator(); err != nil {
 		return nil, err
 	}
-	t.stops = append(t.stops, t.meters.Shutdown)
-	t.tracers = sdktrace.NewTracerProvider(sdktrace.WithResource(res))
-	t.stops = append(t.stops, t.tracers.Shutdown)
+	settings, err := otlp.FromEnv()
+	if err != nil {
+		return nil, err
+	}
+	own := prometheus.NewRegistry()
+	t.exports, err = otlp.New(ctx, otlp.Config{
+		Settings: settings, Resource: res, Metrics: otlp.NewMetrics(c.Registry), Events: c.Events,
+		Gatherer: others{c.Registry, own}, Logger: c.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if t.meters, err = newMeters(res, around{twice{c.Registry, own}, t.failures}, t.exports.MetricReader()); err != nil {
+		t.exports.Close(ctx)
+		return nil, err
+	}
+	t.tracers = newTracers(c.Traces, res, t.exports.SpanProcessor())
+	t.stops = append(t.stops, t.shutdownMeters, t.tracers.Shutdown,
+		func(ctx context.Context) error { t.exports.Close(ctx); return nil }) // first: it bounds the time
 	t.handler = newMetricsHandler(c.Registry, c.Logger)
 	if t.operations, err = newOperations(t.Meter()); err != nil {
 		return nil, errors.Join(err, t.Shutdown(ctx))
@@ -94,8 +110,11 @@ func (t *Telemetry) Meter() metric.Meter { return t.meters.Meter(scope) }
 // TracerProvider makes their spans.
 func (t *Telemetry) TracerProvider() trace.TracerProvider { return t.tracers }
 
-// LoggerProvider takes log records.
-func (t *Telemetry) LoggerProvider() log.LoggerProvider { return t.loggers }
+// LogHandler sends log lines from level up to the collector; nil when none go there.
+func (t *Telemetry) LogHandler(level slog.Leveler) slog.Handler { return t.exports.LogHandler(level) }
+
+// Events takes the accepted events that go to the collector; nil when none do.
+func (t *Telemetry) Events() *otlp.Events { return t.exports.Events() }
 
 // Operations takes the timings of operations.
 func (t *Telemetry) Operations() *Operations { return t.operations }
@@ -112,4 +131,12 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 	}
 	t.stops = nil
 	return errors.Join(all...)
+}
+
+// shutdownMeters does not mind that the reader of the exports has ended before.
+func (t *Telemetry) shutdownMeters(ctx context.Context) error {
+	if err := t.meters.Shutdown(ctx); !errors.Is(err, sdkmetric.ErrReaderShutdown) {
+		return err
+	}
+	return nil
 }

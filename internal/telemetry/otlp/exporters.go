@@ -1,0 +1,120 @@
+package otlp
+
+import (
+	"context"
+	"sync"
+
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+// The exporters here stand between the SDK and those that send. They give the SDK no errors,
+// which it would print: a failure has been counted and told by then.
+
+// leash ends the exports that are still under way when Close may wait no longer.
+type leash struct {
+	ctx  context.Context
+	stop context.CancelFunc
+}
+
+func newLeash() leash {
+	ctx, stop := context.WithCancel(context.Background())
+	return leash{ctx, stop}
+}
+
+// bind returns ctx, ended with the leash.
+func (l leash) bind(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	unhook := context.AfterFunc(l.ctx, cancel)
+	return ctx, func() { unhook(); cancel() }
+}
+
+type spanExporter struct {
+	sdktrace.SpanExporter
+	leash leash
+	watch *watch
+	gate  *gate
+}
+
+func (e *spanExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	ctx, release := e.leash.bind(ctx)
+	defer release()
+	defer e.gate.leave(len(spans))
+	e.watch.done(ctx, len(spans), e.SpanExporter.ExportSpans(ctx, spans))
+	return nil
+}
+
+// spanGate stands before the batch processor.
+type spanGate struct {
+	sdktrace.SpanProcessor
+	gate *gate
+}
+
+func (g *spanGate) OnEnd(s sdktrace.ReadOnlySpan) {
+	if s.SpanContext().IsSampled() && g.gate.enter() {
+		g.SpanProcessor.OnEnd(s)
+	}
+}
+
+type logExporter struct {
+	sdklog.Exporter
+	leash leash
+	watch *watch
+	gate  *gate
+}
+
+func (e *logExporter) Export(ctx context.Context, records []sdklog.Record) error {
+	ctx, release := e.leash.bind(ctx)
+	defer release()
+	defer e.gate.leave(len(records))
+	e.watch.done(ctx, len(records), e.Exporter.Export(ctx, records))
+	return nil
+}
+
+// logGate stands before the batch processor.
+type logGate struct {
+	sdklog.Processor
+	gate *gate
+}
+
+func (g *logGate) OnEmit(ctx context.Context, r *sdklog.Record) error {
+	if !g.gate.enter() {
+		return nil
+	}
+	return g.Processor.OnEmit(ctx, r)
+}
+
+type metricExporter struct {
+	sdkmetric.Exporter
+	leash leash
+	watch *watch
+}
+
+func (e *metricExporter) Export(ctx context.Context, rm *metricdata.ResourceMetrics) error {
+	ctx, release := e.leash.bind(ctx)
+	defer release()
+	e.watch.done(ctx, 1, e.Exporter.Export(ctx, rm))
+	return nil
+}
+
+// closing runs several ends side by side, all within ctx.
+func closing(ctx context.Context, ends []func(context.Context) error) []error {
+	var (
+		mu   sync.Mutex
+		errs []error
+		all  sync.WaitGroup
+	)
+	for _, end := range ends {
+		all.Go(func() {
+			if err := end(ctx); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			}
+		})
+	}
+	all.Wait()
+	return errs
+}
