@@ -12,7 +12,7 @@ import (
 // Config is what the evaluator does. A reload may change Rules, ScrapeInterval,
 // EvaluationInterval and Scrape; the rest holds until a restart.
 type Config struct {
-	Dir                string        // of the metric store
+	Dir                string        // of the metric store and what is moved aside of it
 	Rules              []string      // glob patterns of rule files
 	ScrapeInterval     time.Duration // of the service itself, and of targets that say nothing
 	EvaluationInterval time.Duration // of groups that say nothing

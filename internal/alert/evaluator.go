@@ -15,11 +15,12 @@ import (
 	"github.com/prometheus/prometheus/rules"
 )
 
-// How often the store's clock is checked, and how long to wait before a store that could not be
-// opened is tried again.
+// How often the store's clock is checked, and how long to wait, first and at most, before a
+// store that could not be opened is tried again.
 const (
 	checkEvery = time.Minute
-	retryEvery = 30 * time.Second
+	retryFirst = 5 * time.Second
+	retryMost  = 5 * time.Minute
 )
 
 // Deps is what the evaluator works with. All fields but BuiltIn are required.
@@ -37,6 +38,7 @@ type Deps struct {
 type Evaluator struct {
 	deps    Deps
 	metrics *metrics
+	check   time.Duration // between looks at the store's clock
 	slots   chan struct{} // of requests by HTTP
 	timeout time.Duration // of one of them
 
@@ -56,7 +58,7 @@ func New(cfg Config, deps Deps) (*Evaluator, error) {
 		return nil, errors.New("alert: a dependency is missing")
 	}
 	e := &Evaluator{
-		deps: deps, slots: make(chan struct{}, max(cfg.APIConcurrency, 1)), timeout: cfg.APITimeout, done: make(chan struct{}),
+		deps: deps, check: checkEvery, slots: make(chan struct{}, max(cfg.APIConcurrency, 1)), timeout: cfg.APITimeout, done: make(chan struct{}),
 	}
 	p, err := e.read(cfg)
 	if err != nil {
@@ -124,12 +126,15 @@ func (e *Evaluator) Stop(ctx context.Context) error {
 
 // run keeps an engine going until ctx ends, and leaves it to Stop.
 func (e *Evaluator) run(ctx context.Context) {
+	retry := retryFirst
 	for {
-		wait := checkEvery
-		if err := e.ensure(); err != nil {
+		wait := e.check
+		if err := e.ensure(); err == nil {
+			retry = retryFirst
+		} else {
 			e.deps.Logger.Error("the metric store cannot be opened: no alert is evaluated; trying again",
-				"cause", err, "in", retryEvery.String())
-			wait = retryEvery
+				"cause", err, "in", retry.String())
+			wait, retry = retry, min(2*retry, retryMost)
 		}
 		select {
 		case <-ctx.Done():

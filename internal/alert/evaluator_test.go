@@ -12,6 +12,7 @@ import (
 )
 
 func TestItWatchesTheService(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, testConfig(t.TempDir(), writeRules(t, levelRules)))
 	native := prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "native_seconds", Buckets: []float64{1}, NativeHistogramBucketFactor: 1.1,
@@ -66,6 +67,7 @@ func TestItWatchesTheService(t *testing.T) {
 }
 
 func TestSeriesThatEndGoStale(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, testConfig(t.TempDir()))
 	w.level.Set(1)
 	w.waitFor("level")
@@ -79,6 +81,7 @@ func TestSeriesThatEndGoStale(t *testing.T) {
 }
 
 func TestReload(t *testing.T) {
+	t.Parallel()
 	file := writeRules(t, levelRules)
 	cfg := testConfig(t.TempDir(), file)
 	w := newWorld(t, cfg)
@@ -109,6 +112,7 @@ func TestReload(t *testing.T) {
 }
 
 func TestNewRefusesWhatCannotBe(t *testing.T) {
+	t.Parallel()
 	w := &world{t: t, reg: prometheus.NewRegistry(), log: &logBuffer{}}
 	job := Job{Name: "node", Targets: []string{"127.0.0.1:9100"}, SampleLimit: 1, BodySizeLimit: 1}
 	with := func(f func(*Job)) func(*Config) {
@@ -139,6 +143,7 @@ func TestNewRefusesWhatCannotBe(t *testing.T) {
 }
 
 func TestStopBeforeStart(t *testing.T) {
+	t.Parallel()
 	w := &world{t: t, reg: prometheus.NewRegistry(), log: &logBuffer{}}
 	e, err := New(testConfig(t.TempDir(), writeRules(t, levelRules)), w.deps())
 	if err != nil {

@@ -6,12 +6,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/tsdb"
 )
@@ -33,8 +33,13 @@ const (
 // Scraped timestamps are not believed, so nothing else leads there.
 const maxAhead = 10 * time.Minute
 
-// keptAside is how many stores that were moved aside are kept.
-const keptAside = 2
+// The directories below Config.Dir: the store, and what was moved aside, of which the newest are
+// kept. All are below one directory because that may be a file system of its own.
+const (
+	storeDir  = "tsdb"
+	aside     = "aside-"
+	keptAside = 2
+)
 
 func (c *Config) storeOptions() *tsdb.Options {
 	o := tsdb.DefaultOptions()
@@ -52,9 +57,13 @@ func (c *Config) storeOptions() *tsdb.Options {
 // openStore opens the store. What is damaged in it, or from the future, is moved aside; the log
 // says so. An error means that the disk does not let it work now.
 func openStore(c *Config, reg prometheus.Registerer, log *slog.Logger, now func() time.Time) (*tsdb.DB, error) {
-	for range 10 { // each turn moves something aside
+	dir := filepath.Join(c.Dir, storeDir)
+	if err := dropDamagedBlocks(c.Dir, dir, log, now); err != nil {
+		return nil, err
+	}
+	for range 2 { // the second is a new one
 		r := &registrations{Registerer: reg}
-		db, err := tsdb.Open(c.Dir, log, r, c.storeOptions(), nil)
+		db, err := tsdb.Open(dir, log, r, c.storeOptions(), nil)
 		if err == nil && !ahead(db, now()) {
 			return db, nil
 		}
@@ -62,16 +71,50 @@ func openStore(c *Config, reg prometheus.Registerer, log *slog.Logger, now func(
 		if err == nil {
 			log.Error("the metric store has samples from the future: was the clock set back? It starts anew",
 				"newest", time.UnixMilli(newest(db)).UTC(), "now", now().UTC())
-			err = errors.Join(db.Close(), moveAside(c.Dir, c.Dir, now()))
-		} else if !passing(err) {
-			log.Error("the metric store is damaged; what is damaged is moved aside", "cause", err)
-			err = moveAside(c.Dir, damaged(c.Dir, err), now())
+			err = db.Close()
+		} else if passing(err) {
+			return nil, err
+		} else {
+			log.Error("the metric store is damaged beyond repair; it starts anew", "cause", err)
+			err = nil
 		}
-		if err != nil {
+		if err := errors.Join(err, moveAside(c.Dir, dir, now())); err != nil {
 			return nil, err
 		}
 	}
-	return nil, errors.New("the metric store cannot be repaired")
+	return nil, errors.New("a new metric store cannot be opened")
+}
+
+// dropDamagedBlocks moves blocks aside that cannot be read. The store would not open with them,
+// and would not give back what it had opened by then.
+func dropDamagedBlocks(parent, dir string, log *slog.Logger, now func() time.Time) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if _, err := ulid.ParseStrict(e.Name()); err != nil || !e.IsDir() {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		b, err := tsdb.OpenBlock(log, path, nil, nil)
+		if err == nil {
+			err = b.Close()
+		}
+		if passing(err) {
+			return err
+		}
+		if err != nil {
+			log.Error("a block of the metric store is damaged; it is moved aside", "block", e.Name(), "cause", err)
+			if err := moveAside(parent, path, now()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // ahead tells whether the store's newest sample keeps current ones out.
@@ -99,39 +142,20 @@ func passing(err error) bool {
 	return false
 }
 
-var corruptedBlock = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{26}\b`)
-
-// damaged is the directory that err complains of: one block where it names one, else all.
-func damaged(dir string, err error) string {
-	if id := corruptedBlock.FindString(err.Error()); id != "" {
-		block := filepath.Join(dir, id)
-		if _, statErr := os.Stat(block); statErr == nil {
-			return block
-		}
+// moveAside renames the store or a part of it out of the way, and removes all but the newest
+// that were moved there before.
+func moveAside(parent, dir string, now time.Time) error {
+	to := aside + now.UTC().Format("20060102T150405.000") + "-" + filepath.Base(dir)
+	if err := os.Rename(dir, filepath.Join(parent, to)); err != nil {
+		return fmt.Errorf("moving the metric store aside: %w", err)
 	}
-	return dir
-}
-
-// moveAside renames a directory of the store to a place beside it, and removes all but the
-// newest that were moved there before.
-func moveAside(store, dir string, now time.Time) error {
-	to := fmt.Sprintf("%s.aside-%s-%s", store, now.UTC().Format("20060102T150405.000"), filepath.Base(dir))
-	if err := os.Rename(dir, to); err != nil {
-		return fmt.Errorf("moving the damaged metric store aside: %w", err)
-	}
-	siblings, err := os.ReadDir(filepath.Dir(store))
+	entries, err := os.ReadDir(parent) // sorted, so by age
 	if err != nil {
 		return err
 	}
-	var old []string
-	for _, e := range siblings {
-		if strings.HasPrefix(e.Name(), filepath.Base(store)+".aside-") {
-			old = append(old, filepath.Join(filepath.Dir(store), e.Name()))
-		}
-	}
-	slices.Sort(old)
+	old := slices.DeleteFunc(entries, func(e os.DirEntry) bool { return !strings.HasPrefix(e.Name(), aside) })
 	for len(old) > keptAside {
-		if err := os.RemoveAll(old[0]); err != nil {
+		if err := os.RemoveAll(filepath.Join(parent, old[0].Name())); err != nil {
 			return err
 		}
 		old = old[1:]
