@@ -16,11 +16,12 @@ import (
 )
 
 // How often the store's clock is checked, and how long to wait, first and at most, before a
-// store that could not be opened is tried again.
+// store that could not be opened is tried again. A start waits a little for the store.
 const (
 	checkEvery = time.Minute
 	retryFirst = 5 * time.Second
 	retryMost  = 5 * time.Minute
+	startWait  = 5 * time.Second
 )
 
 // Deps is what the evaluator works with. All fields but BuiltIn are required.
@@ -88,24 +89,30 @@ func (e *Evaluator) read(cfg Config) (p plan, err error) {
 	return p, err
 }
 
-// Start opens the store and begins, in the background: neither a large nor a damaged store keeps
-// the service from starting. instance is the label that the service's own series bear.
+// Start opens the store and begins. A large store is opened in the background, and one that
+// cannot be opened is no error: neither keeps the service from starting. instance is the label
+// that the service's own series bear.
 func (e *Evaluator) Start(instance string) error {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.cfg.Instance = instance
 	t, err := e.cfg.scrapeConfig()
+	e.targets = t
+	e.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	e.targets = t
 	ctx, cancel := context.WithCancel(context.Background())
 	e.cancel = cancel
 	e.deps.Logger.Info("alert rules", "files", e.rules.files, "rules", e.rules.Rules())
+	tried := make(chan struct{})
 	go func() {
 		defer close(e.done)
-		e.run(ctx)
+		e.run(ctx, tried)
 	}()
+	select {
+	case <-tried:
+	case <-time.After(startWait):
+	}
 	return nil
 }
 
@@ -124,10 +131,11 @@ func (e *Evaluator) Stop(ctx context.Context) error {
 	return g.close(ctx)
 }
 
-// run keeps an engine going until ctx ends, and leaves it to Stop.
-func (e *Evaluator) run(ctx context.Context) {
+// run keeps an engine going until ctx ends, and leaves it to Stop. It closes tried when it has
+// tried to open the store for the first time.
+func (e *Evaluator) run(ctx context.Context, tried chan<- struct{}) {
 	retry := retryFirst
-	for {
+	for first := true; ; first = false {
 		wait := e.check
 		if err := e.ensure(); err == nil {
 			retry = retryFirst
@@ -135,6 +143,9 @@ func (e *Evaluator) run(ctx context.Context) {
 			e.deps.Logger.Error("the metric store cannot be opened: no alert is evaluated; trying again",
 				"cause", err, "in", retry.String())
 			wait, retry = retry, min(2*retry, retryMost)
+		}
+		if first {
+			close(tried)
 		}
 		select {
 		case <-ctx.Done():
