@@ -7,7 +7,7 @@ SHELL := bash
 BIN := bin/tidemark
 TOOL := go tool -modfile=internal/tools/go.mod
 
-.PHONY: build run tools test race lint check-rules generate check-generated fuzz vuln test-faults bench clean compiler
+.PHONY: build run tools collector-sources test race lint check-rules generate check-generated fuzz vuln test-faults bench clean compiler
 
 build: compiler
 	go build -trimpath -o $(BIN) ./cmd/tidemark
@@ -20,13 +20,21 @@ compiler:
 # The pinned programs that tests run beside the service. Built once, and again when a version
 # changes: Prometheus takes some minutes the first time.
 TOOLS := bin/tools
-tools: $(TOOLS)/promtool $(TOOLS)/prometheus $(TOOLS)/pint
+tools: $(TOOLS)/promtool $(TOOLS)/prometheus $(TOOLS)/pint $(TOOLS)/otelcol
 
 $(TOOLS)/promtool $(TOOLS)/prometheus: internal/tools/prometheus/go.mod
 	go build -C internal/tools/prometheus -trimpath -tags remove_all_sd -ldflags '-s -w' -o $(CURDIR)/$@ github.com/prometheus/prometheus/cmd/$(@F)
 
 $(TOOLS)/pint: internal/tools/pint/go.mod
 	go build -C internal/tools/pint -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ github.com/cloudflare/pint/cmd/pint
+
+$(TOOLS)/otelcol: internal/tools/collector/go.mod internal/tools/collector/components.go
+	go build -C internal/tools/collector -trimpath -tags remove_all_sd -ldflags '-s -w' -o $(CURDIR)/$@ .
+
+# The collector's sources, after a change of internal/tools/collector/builder.yaml.
+collector-sources:
+	cd internal/tools/collector && go run go.opentelemetry.io/collector/cmd/builder@v0.162.0 --config builder.yaml --skip-compilation
+	gofmt -w internal/tools/collector
 
 run: build
 	$(BIN) serve
