@@ -42,6 +42,7 @@ func catalogue(all []*dto.MetricFamily) string {
 		{"system_", "The machine, or the container's share of it"},
 		{"process_", "The process"},
 		{"go_", "Go's runtime"},
+		{"prometheus_", "The built-in metric store"},
 		{"", "Others"},
 	}
 	var b strings.Builder

@@ -43,22 +43,31 @@ func newMeters(res *resource.Resource, registry prometheus.Registerer, reader sd
 // views say what becomes of the instruments of otelhttp. It takes server.address and server.port
 // from the Host header, so that clients would choose labels: only listed attributes stay.
 func views() []sdkmetric.View {
-	request := attribute.NewAllowKeysFilter(semconv.HTTPRequestMethodKey, semconv.HTTPRouteKey,
-		semconv.HTTPResponseStatusCodeKey, semconv.ErrorTypeKey)
-	route := attribute.NewAllowKeysFilter(semconv.HTTPRouteKey)
 	sizes := []float64{1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20}
 	return []sdkmetric.View{
 		view(otelhttp.ScopeName, requestSeconds, sdkmetric.Stream{
-			AttributeFilter: request, Aggregation: classic(durations())}),
+			AttributeFilter: ofRequests, Aggregation: classic(durations())}),
 		view(otelhttp.ScopeName, requestSeconds, sdkmetric.Stream{
 			Name:            requestSeconds + ".native",
 			Description:     "Duration of HTTP server requests, as a native histogram.",
-			AttributeFilter: request, Aggregation: native()}),
-		view(otelhttp.ScopeName, "http.server.request.body.size", sdkmetric.Stream{AttributeFilter: route, Aggregation: classic(sizes)}),
+			AttributeFilter: ofRequests, Aggregation: native()}),
+		view(otelhttp.ScopeName, "http.server.request.body.size", sdkmetric.Stream{AttributeFilter: ofRoutes, Aggregation: classic(sizes)}),
 		view(otelhttp.ScopeName, "http.server.response.body.size", sdkmetric.Stream{Aggregation: sdkmetric.AggregationDrop{}}),
 		view(scope, "tidemark.operation.duration", sdkmetric.Stream{Aggregation: classic(durations())}),
 	}
 }
+
+// ofRequests and ofRoutes are lists of allowed attributes. They are asked several times a request,
+// for each attribute; a comparison takes a tenth of the time of a look-up in a map.
+func ofRequests(a attribute.KeyValue) bool {
+	switch a.Key {
+	case semconv.HTTPRequestMethodKey, semconv.HTTPRouteKey, semconv.HTTPResponseStatusCodeKey, semconv.ErrorTypeKey:
+		return true
+	}
+	return false
+}
+
+func ofRoutes(a attribute.KeyValue) bool { return a.Key == semconv.HTTPRouteKey }
 
 func view(scope, name string, s sdkmetric.Stream) sdkmetric.View {
 	s.ExemplarReservoirProviderSelector = bareExemplars

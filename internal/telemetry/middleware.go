@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -27,10 +28,40 @@ func (t *Telemetry) Middleware(next http.Handler, routes []string) (http.Handler
 	if err != nil {
 		return nil, fmt.Errorf("making the histogram of requests: %w", err)
 	}
-	return otelhttp.NewHandler(cutShort{next, seconds}, "tidemark",
-		otelhttp.WithMeterProvider(t.meters), otelhttp.WithTracerProvider(t.tracers),
-		otelhttp.WithPropagators(t.propagator),
-		otelhttp.WithPublicEndpointFn(func(*http.Request) bool { return !t.trust })), nil
+	timed := func(options ...otelhttp.Option) http.Handler {
+		return otelhttp.NewHandler(cutShort{next, seconds}, "tidemark", append(options,
+			otelhttp.WithMeterProvider(t.meters), otelhttp.WithTracerProvider(t.tracers), otelhttp.WithPropagators(t.propagator))...)
+	}
+	plain := timed()
+	if t.trust {
+		return plain, nil
+	}
+	public := timed(otelhttp.WithPublicEndpointFn(func(*http.Request) bool { return true }))
+	return byParent{fields: headerNames(t.propagator), without: plain, with: public}, nil
+}
+
+// byParent keeps from requests that name no parent what it costs to set one aside.
+type byParent struct {
+	fields        []string
+	without, with http.Handler
+}
+
+func (b byParent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	for _, f := range b.fields {
+		if len(r.Header[f]) > 0 {
+			b.with.ServeHTTP(w, r)
+			return
+		}
+	}
+	b.without.ServeHTTP(w, r)
+}
+
+// headerNames are the headers that a propagator reads.
+func headerNames(p propagation.TextMapPropagator) (names []string) {
+	for _, f := range p.Fields() {
+		names = append(names, http.CanonicalHeaderKey(f))
+	}
+	return names
 }
 
 // cutShort completes the span, and counts the requests whose answer ends in a panic, which is how a
