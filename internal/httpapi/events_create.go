@@ -39,7 +39,7 @@ func (s *Server) createEvent(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Del("Location")
 		return err
 	default: // it is on disk all the same: a failure would make the client send it again
-		s.deps.Logger.Debug("an event was accepted and cannot be shown", "request_id", requestIDOf(w), "error", err)
+		s.deps.Logger.DebugContext(r.Context(), "an event was accepted and cannot be shown", "request_id", requestIDOf(w), "error", err)
 		return writeJSON(w, http.StatusAccepted, ReceiptAnswer{EventID: item.Event.ID, Status: string(store.StatusPending)})
 	}
 	status := http.StatusOK
