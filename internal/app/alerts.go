@@ -116,7 +116,7 @@ func (a *App) makeAlerts(context.Context) (err error) {
 		return nil
 	}
 	deps := alert.Deps{
-		Metrics: a.telemetry.MetricsHandler(), Registry: a.registry, Notify: a.logAlerts,
+		Metrics: a.telemetry.MetricsHandler(), Registry: a.registry, Notify: a.tellAlerts,
 		Logger: a.logger.With("component", "alert"), Now: time.Now, Version: Version(),
 	}
 	if slices.Equal(a.cfg.Alerts.Rules, defaultRules()) {
@@ -144,6 +144,12 @@ func (a *App) prometheusAPI() http.Handler {
 		return nil
 	}
 	return a.alerts.Handler()
+}
+
+// tellAlerts hands on what the rules find.
+func (a *App) tellAlerts(ctx context.Context, expr string, all ...*rules.Alert) {
+	a.logAlerts(ctx, expr, all...)
+	a.notify.Notify(ctx, expr, all...)
 }
 
 // logAlerts writes alerts that begin to fire or are over; that they still fire is no news.

@@ -21,6 +21,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/httpapi"
 	"github.com/tidemark-obs/tidemark/internal/ingest"
 	"github.com/tidemark-obs/tidemark/internal/journal"
+	"github.com/tidemark-obs/tidemark/internal/notify"
 	"github.com/tidemark-obs/tidemark/internal/perf"
 	"github.com/tidemark-obs/tidemark/internal/settings"
 	"github.com/tidemark-obs/tidemark/internal/store"
@@ -53,6 +54,7 @@ type App struct {
 	system   *perf.System
 	pipeline *ingest.Pipeline
 	alerts   *alert.Evaluator // nil when switched off
+	notify   *notify.Manager
 	api      *httpapi.Server
 	door     http.Handler // the api, timed
 	live     *live
@@ -96,8 +98,8 @@ func New(cfg Config, opt Options) (*App, error) {
 func (a *App) Start(ctx context.Context) error {
 	began := time.Now()
 	steps := []func(context.Context) error{
-		a.lock, a.startTelemetry, a.makeAlerts, a.openStore, a.openJournal, a.makeRooms, a.bootstrap, a.runLoops,
-		a.openDoors, a.listen, a.startAlerts,
+		a.lock, a.startTelemetry, a.makeAlerts, a.openStore, a.openJournal, a.makeRooms, a.bootstrap, a.startNotify,
+		a.runLoops, a.openDoors, a.listen, a.startAlerts,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {

@@ -32,6 +32,8 @@ type Config struct {
 	Telemetry  Telemetry  `yaml:"telemetry"`
 	Tracking   Tracking   `yaml:"tracking"`
 	Alerts     Alerts     `yaml:"alerts"`
+
+	Notifications Notifications `yaml:"notifications"`
 }
 
 // Web is where and how the service listens.
@@ -155,7 +157,8 @@ func Default() Config {
 			Enabled: s.Enabled, BufferSize: s.BufferSize, FlushInterval: Duration(s.FlushInterval),
 			Thresholds: Thresholds(s.Thresholds),
 		},
-		Alerts: defaultAlerts(),
+		Alerts:        defaultAlerts(),
+		Notifications: defaultNotifications(),
 	}
 }
 
@@ -169,7 +172,8 @@ func (c *Config) ReadFile(path string) error {
 		return nil
 	}
 	if err := yaml.UnmarshalWithOptions(b, c, yaml.Strict()); err != nil {
-		return fmt.Errorf("%s: %s", path, yaml.FormatError(err, false, true))
+		// Without the lines around the fault: they may hold secrets.
+		return fmt.Errorf("%s: %s", path, yaml.FormatError(err, false, false))
 	}
 	return nil
 }
@@ -226,7 +230,18 @@ func (c *Config) Check() error {
 	if a := c.alertConfig(); c.Alerts.Enabled {
 		errs = append(errs, a.Check())
 	}
+	if _, err := c.Notifications.config(c.externalURL()); err != nil {
+		errs = append(errs, err)
+	}
 	return errors.Join(errs...)
+}
+
+// externalURL is where people find the service.
+func (c *Config) externalURL() string {
+	if u := c.Alerts.ExternalURL; u != "" {
+		return strings.TrimRight(u, "/")
+	}
+	return "http://" + c.Web.ListenAddress
 }
 
 func (c *Config) positive() map[string]int64 {

@@ -18,6 +18,7 @@ func (a *App) openDoors(context.Context) error {
 		Intake: a.pipeline, Backlog: a.pipeline, Accounts: a.pipeline,
 		Events: a.store, Settings: a.settings, Access: a.access, Keys: a.access,
 		Operations: a.ops, System: a.system, Decoder: a.live,
+		Alerts: a.notify, Silences: a.notify, AlertHistory: a.store,
 		Ready: []httpapi.ReadyCheck{
 			{Name: "journal", Check: func(context.Context) error { return a.journal.State().Err }},
 			{Name: "database", Check: a.store.Ping},

@@ -18,7 +18,9 @@ var update = flag.Bool("update", false, "write the golden files")
 // that some setting brings about sets it here.
 func everythingOn(t *testing.T) Config {
 	t.Helper()
-	return testConfig(t.TempDir())
+	c := testConfig(t.TempDir())
+	c.Notifications.Receivers = []Receiver{{Name: "pager", Type: "webhook", URL: "https://pager.invalid/"}}
+	return c
 }
 
 // measured is a service that has been used, and what it exports then.
@@ -35,11 +37,12 @@ func measured(t *testing.T) (*App, []*dto.MetricFamily) {
 	defer tick.Stop()
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		all := gather(t, a)
-		if find(all, "system_cpu_utilization_ratio") != nil { // the last to come: it takes two readings
+		// The last to come: one takes two readings, the other the rules' start.
+		if find(all, "system_cpu_utilization_ratio") != nil && find(all, "prometheus_rule_evaluations_total") != nil {
 			return a, all
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("the CPU is not measured")
+			t.Fatal("the CPU or the rules are not measured")
 		}
 		<-tick.C
 	}

@@ -24,6 +24,9 @@ func (a *App) Reload(context.Context) error {
 	if err == nil {
 		applyAlerts, err = a.prepareAlerts(cfg)
 	}
+	if err == nil {
+		err = a.reloadNotify(cfg)
+	}
 	if err != nil {
 		a.metrics.reloadOK.Set(0)
 		a.logger.Error("reloading the configuration failed; the old one stays", "cause", err)

@@ -11,6 +11,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/event/eventjson"
 	"github.com/tidemark-obs/tidemark/internal/ingest"
+	"github.com/tidemark-obs/tidemark/internal/notify"
 	"github.com/tidemark-obs/tidemark/internal/perf"
 	"github.com/tidemark-obs/tidemark/internal/settings"
 	"github.com/tidemark-obs/tidemark/internal/store"
@@ -28,6 +29,10 @@ type Deps struct {
 	Operations Operations
 	System     System
 	Decoder    Decoder
+	Alerts     Alerts
+	Silences   Silences
+	// AlertHistory is what became of alerts.
+	AlertHistory AlertHistory
 
 	// Ready is what must work for the service to be ready, asked together at GET /-/ready.
 	Ready []ReadyCheck
@@ -118,6 +123,24 @@ type Operations interface {
 // System is the state of the machine.
 type System interface {
 	Read() perf.SystemMetrics
+}
+
+// Alerts are the alerts as they stand.
+type Alerts interface {
+	State() notify.State
+	Test(ctx context.Context) ([]notify.TestResult, error)
+}
+
+// Silences keep alerts from being told.
+type Silences interface {
+	Silences() []store.Silence
+	Silence(ctx context.Context, s store.Silence) (store.Silence, error)
+	EndSilence(ctx context.Context, id string) error
+}
+
+// AlertHistory is what became of alerts and notifications.
+type AlertHistory interface {
+	AlertHistory(ctx context.Context, f store.AlertHistoryFilter) ([]store.AlertEvent, error)
 }
 
 // ReadyCheck is one thing that must work for the service to be ready.

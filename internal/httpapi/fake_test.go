@@ -10,6 +10,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/ingest"
+	"github.com/tidemark-obs/tidemark/internal/notify"
 	"github.com/tidemark-obs/tidemark/internal/store"
 )
 
@@ -29,6 +30,11 @@ type memory struct {
 	sampleOut string // event name that sampling leaves out
 	dead      bool   // events become dead letters
 	submitted chan struct{}
+
+	alerts   []notify.AlertState
+	history  []store.AlertEvent
+	asked    store.AlertHistoryFilter
+	silences []store.Silence
 }
 
 func newMemory() *memory {
@@ -173,4 +179,33 @@ func (s slowStore) WaitStored(ctx context.Context, seq uint64) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func (m *memory) State() notify.State { return notify.State{Notifies: true, Alerts: m.alerts} }
+
+func (m *memory) Test(context.Context) ([]notify.TestResult, error) {
+	return []notify.TestResult{
+		{Receiver: "pager", Type: "webhook", Sent: true, Answer: "200 OK", Took: 12345 * time.Microsecond},
+		{Receiver: "chat", Type: "slack", Answer: "no answer in time"},
+	}, m.storeErr
+}
+
+func (m *memory) Silences() []store.Silence { return m.silences }
+
+func (m *memory) Silence(_ context.Context, s store.Silence) (store.Silence, error) {
+	s.ID, s.CreatedAt = "s1", m.now().UTC()
+	m.silences = append(m.silences, s)
+	return s, m.storeErr
+}
+
+func (m *memory) EndSilence(_ context.Context, id string) error {
+	if id != "s1" {
+		return errs.New(errs.NotFound, "there is no silence of this id")
+	}
+	return m.storeErr
+}
+
+func (m *memory) AlertHistory(_ context.Context, f store.AlertHistoryFilter) ([]store.AlertEvent, error) {
+	m.asked = f
+	return m.history, m.storeErr
 }

@@ -46,6 +46,7 @@ func New(d Deps) (*Server, error) {
 	s.registerHealth()
 	s.registerAccounts()
 	s.registerKeys()
+	s.registerAlerts()
 	s.registerMachine()
 	s.registerPrometheus()
 	spec, err := s.document()
@@ -90,6 +91,7 @@ func (d *Deps) check() error {
 	for _, missing := range []bool{
 		d.Intake == nil, d.Backlog == nil, d.Accounts == nil, d.Events == nil, d.Settings == nil,
 		d.Access == nil, d.Keys == nil, d.Operations == nil, d.System == nil, d.Decoder == nil,
+		d.Alerts == nil, d.Silences == nil, d.AlertHistory == nil,
 		d.Reload == nil, d.Metrics == nil, d.ObserveOperation == nil, d.Logger == nil, d.Now == nil,
 	} {
 		if missing {

@@ -39,6 +39,9 @@ type dialect interface {
 	// lease takes the named lock for as long as the returned function is not called.
 	lease(ctx context.Context, admin *sqlx.DB, name string) (release func(), ok bool, err error)
 
+	// alone reports whether no other process can use the database.
+	alone() bool
+
 	// kind classifies an error of the driver.
 	kind(err error) errs.Kind
 	// gaveUp reports whether the database must be opened anew after err.

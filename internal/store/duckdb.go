@@ -87,6 +87,7 @@ func duckSession(conn driver.ExecerContext) error {
 	return err
 }
 
+func (*duck) alone() bool                     { return true }
 func (*duck) forUpdate() string               { return "" } // there is one writer
 func (*duck) hasTags() (before, after string) { return "json_contains(tags, ", ")" }
 func (*duck) texts(list []string) any         { return list }

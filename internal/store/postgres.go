@@ -180,6 +180,7 @@ func (c *impatient) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
+func (*postgres) alone() bool                     { return false }
 func (*postgres) forUpdate() string               { return " FOR UPDATE" }
 func (*postgres) hasTags() (before, after string) { return "tags @> ", "::jsonb" }
 func (*postgres) texts(list []string) any         { return pq.Array(list) }

@@ -22,6 +22,7 @@ func Run(t *testing.T, database Database) {
 		{"commit", commitStories()}, {"duplicates", duplicateStories()}, {"cursor", cursorStories()},
 		{"refused", refusedStories()}, {"events", eventStories()}, {"list", listStories()},
 		{"stats", statsStories()}, {"receipts", receiptStories()}, {"state", stateStories()},
+		{"alerting", alertingStories()}, {"office", officeStories()},
 		{"schema", schemaStories()}, {"together", togetherStories()},
 	} {
 		t.Run(group.name, func(t *testing.T) {

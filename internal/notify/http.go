@@ -1,0 +1,142 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+const (
+	maxReply  = 64 << 10 // bytes that are read of an answer
+	shownBody = 200      // characters of an answer that people see
+)
+
+// poster posts JSON to one URL. It follows no redirects: they would take the token along.
+type poster struct {
+	url    Secret
+	token  Secret
+	client *http.Client
+}
+
+func newPoster(to, token Secret, allowPrivate bool) *poster {
+	return &poster{url: to, token: token, client: &http.Client{
+		Transport: &http.Transport{
+			DialContext: dialer(allowPrivate), DisableKeepAlives: true, ForceAttemptHTTP2: true,
+			TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 32 << 10,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// post returns the status and the beginning of the body of a 2xx answer; all else is a failure.
+func (p *poster) post(ctx context.Context, body []byte, header http.Header) (status string, reply []byte, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, string(p.url), bytes.NewReader(body))
+	if err != nil {
+		return "", nil, &failure{cause: "the URL cannot be used", permanent: true}
+	}
+	r.Header = header
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", "Tidemark")
+	if p.token != "" {
+		r.Header.Set("Authorization", "Bearer "+string(p.token))
+	}
+	res, err := p.client.Do(r)
+	if err != nil {
+		return "", nil, unreachable(err)
+	}
+	defer res.Body.Close()
+	reply, err = io.ReadAll(io.LimitReader(res.Body, maxReply))
+	if res.StatusCode/100 == 2 {
+		if err != nil {
+			return "", nil, &failure{cause: "the answer broke off"}
+		}
+		return statusText(res.StatusCode), reply, nil
+	}
+	return "", nil, refused(res, p.hide(string(reply)))
+}
+
+// hide takes the secrets out of what a receiver answers: some repeat what they were sent.
+func (p *poster) hide(s string) string {
+	for _, secret := range []Secret{p.url, p.token} {
+		if secret != "" {
+			s = strings.ReplaceAll(s, string(secret), hidden)
+		}
+	}
+	if u, err := url.Parse(string(p.url)); err == nil {
+		for _, part := range []string{u.Path, u.RawQuery} {
+			if len(part) > 8 {
+				s = strings.ReplaceAll(s, part, hidden)
+			}
+		}
+	}
+	return s
+}
+
+func statusText(code int) string {
+	return strings.TrimSpace(fmt.Sprint(code, " ", http.StatusText(code)))
+}
+
+// unreachable makes a failure of an error of the client, without the URL that it repeats.
+func unreachable(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	switch {
+	case errors.Is(err, errPrivate):
+		return &failure{cause: errPrivate.Error(), permanent: true}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &failure{cause: "no answer in time"}
+	}
+	return &failure{cause: err.Error()}
+}
+
+// refused makes a failure of an answer that is no success. A client error is for good, but for
+// those that say to come again.
+func refused(res *http.Response, reply string) error {
+	f := &failure{cause: "answered " + statusText(res.StatusCode)}
+	if text := printable(reply); text != "" {
+		f.cause += ": " + text
+	}
+	switch {
+	case res.StatusCode == http.StatusTooManyRequests, res.StatusCode == http.StatusRequestTimeout,
+		res.StatusCode == http.StatusTooEarly, res.StatusCode >= 500:
+		f.retryAfter = retryAfter(res.Header.Get("Retry-After"))
+	default:
+		f.permanent = true
+	}
+	return f
+}
+
+// retryAfter reads seconds or a date; 0 = not said.
+func retryAfter(s string) time.Duration {
+	if n, err := strconv.Atoi(s); err == nil && n > 0 {
+		return min(time.Duration(min(n, 1<<20))*time.Second, longestPause)
+	}
+	if t, err := http.ParseTime(s); err == nil {
+		return min(max(time.Until(t), 0), longestPause)
+	}
+	return 0
+}
+
+// printable is the beginning of a text from outside, fit for a log line.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	return cutText(strings.Join(strings.Fields(s), " "), shownBody)
+}
