@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
@@ -13,6 +14,7 @@ func alerts() page {
 		present:     "tidemark_build_info",
 		rows: []row{
 			{"Alerts", firingNow()},
+			{"Objectives", objectives()},
 			{"Thresholds", thresholds()},
 		},
 	}
@@ -42,10 +44,48 @@ func firingNow() []panel {
 	}
 }
 
+// objective is a promise about the requests of 30 days. Its numbers are those of the alert file,
+// which records the shares of bad requests.
+type objective struct {
+	name, budget string // the share of requests that may be bad
+	bad          string // name in the recorded series
+	promise      string
+}
+
+func objectives() []panel {
+	var left, burn []panel
+	for _, o := range []objective{
+		{"Availability", "0.001", "failed", "99.9 % of the requests of 30 days do not fail"},
+		{"Latency", "0.01", "slow", "99 % of the requests of 30 days take no longer than a second"},
+	} {
+		record := func(window string) string {
+			return `job:tidemark_requests_` + o.bad + `:ratio` + window + `{job=~"$job"}`
+		}
+		left = append(left,
+			number(quarter, ratio, o.name+", budget left", "The objective is that "+o.promise+". This is the share of what may be bad that is left, as far back as Prometheus remembers; below 0 the objective is missed.",
+				levels("red", level{0, "yellow"}, level{0.25, "green"}),
+				now(`1 - sum by (job) (sum_over_time(job:tidemark_requests_`+o.bad+`:rate5m{job=~"$job"}[30d])) / sum by (job) (sum_over_time(job:tidemark_requests:rate5m{job=~"$job"}[30d])) / `+o.budget, "{{job}}")).
+				GraphMode(common.BigValueGraphModeNone),
+			number(quarter, plain, o.name+", burn rate", "How many times faster than it may the budget was spent in the last hour. At 1 it lasts exactly 30 days.",
+				levels("green", level{1, "yellow"}, level{14.4, "red"}),
+				q(record("1h")+` / `+o.budget, "{{job}}")))
+		var windows []query
+		for _, w := range []string{"5m", "30m", "1h", "2h", "6h", "1d", "3d"} {
+			windows = append(windows, q(record(w)+` / `+o.budget, "{{job}} "+w))
+		}
+		burn = append(burn, lines(half, plain, o.name+", burn rate by window", "How many times faster than it may the budget is spent, over windows of different length. Alerts come when a long and a short one are above a line: 14.4 (1h and 5m) and 6 (6h and 30m) are critical, 3 (1d and 2h) and 1 (3d and 6h) warnings.",
+			windows...).
+			AxisSoftMax(1).
+			Thresholds(levels("transparent", level{1, "yellow"}, level{3, "orange"}, level{6, "red"}, level{14.4, "dark-red"})).
+			ThresholdsStyle(limitLines()))
+	}
+	return append(left, burn...)
+}
+
 func thresholds() []panel {
 	return []panel{
 		lines(half, seconds, "Slow request", "The threshold slow_request_ms in force, in seconds, beside the p95 of all requests.",
-			q(`histogram_quantile(0.95, sum by (le) (rate(http_server_request_duration_seconds_bucket{@}[@])))`, "p95"),
+			q(duration("0.95"), "p95"),
 			threshold("slow_request_ms")),
 		lines(half, ratio, "CPU, memory, disk", "The thresholds in force. POST /api/analytics/config changes them, and with them the alerts.",
 			q(`max by (name) (tidemark_threshold{@, name!="slow_request_ms"})`, "{{name}}")).Max(1),

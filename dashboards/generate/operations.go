@@ -14,7 +14,7 @@ func operations() page {
 		description: "Rate, errors and percentiles of each route, with a way to the traces behind the numbers.",
 		present:     "tidemark_build_info",
 		variables: []variable{
-			labelValues("route", "Route", `http_server_request_duration_seconds_count{job=~"$job", instance=~"$instance"}`, "http_route"),
+			chosenRoutes(),
 		},
 		rows: []row{
 			{"Summary", []panel{routes()}},
@@ -23,6 +23,12 @@ func operations() page {
 			{"Distribution", distribution()},
 		},
 	}
+}
+
+// chosenRoutes offers the routes. All of them includes requests that met no route: they have none.
+func chosenRoutes() variable {
+	return labelValues("route", "Route", `http_server_request_duration_seconds_count{job=~"$job", instance=~"$instance"}`, "http_route").
+		AllValue(".*")
 }
 
 const byRoute = ` by (http_route, http_request_method) `

@@ -31,7 +31,7 @@ func glance() []panel {
 			q(errorShare("", ""), "errors")),
 		number(sixth, seconds, "Duration, p95", "95 of 100 requests were answered within this time.",
 			levels("blue"),
-			q(`histogram_quantile(0.95, sum by (le) (rate(http_server_request_duration_seconds_bucket{@}[@])))`, "p95")),
+			q(duration("0.95"), "p95")),
 		number(sixth, plain, "Events lost", "Accepted events that are nowhere. Anything but 0 is a fault.",
 			levels("green", level{1, "red"}),
 			q(`${ledger}(tidemark_events_lost{@})`, "lost")),
@@ -50,9 +50,9 @@ func requests() []panel {
 			q(share("4..", "", ""), "4xx")).
 			AxisSoftMax(0.01),
 		lines(third, seconds, "Duration", "Time within which that share of requests was answered, over all routes, beside the threshold slow_request_ms. Points are single requests with a trace.",
-			q(`histogram_quantile(0.5, sum by (le) (rate(http_server_request_duration_seconds_bucket{@}[@])))`, "p50"),
-			traced(`histogram_quantile(0.95, sum by (le) (rate(http_server_request_duration_seconds_bucket{@}[@])))`, "p95"),
-			q(`histogram_quantile(0.99, sum by (le) (rate(http_server_request_duration_seconds_bucket{@}[@])))`, "p99"),
+			q(duration("0.5"), "p50"),
+			traced(duration("0.95"), "p95"),
+			q(duration("0.99"), "p99"),
 			threshold("slow_request_ms")),
 	}
 }
@@ -118,4 +118,10 @@ func share(status, by, matchers string) string {
 	all := `sum` + by + `(` + count + matchers + `}[@]))`
 	some := `sum` + by + `(` + count + `, http_response_status_code=~"` + status + `"` + matchers + `}[@]))`
 	return `(` + some + ` or 0 * ` + all + `) / ` + all
+}
+
+// duration is a percentile of all requests but the live tail, which lasts as long as its reader
+// wants.
+func duration(of string) string {
+	return `histogram_quantile(` + of + `, sum by (le) (rate(http_server_request_duration_seconds_bucket{@, http_route!="/api/analytics/events/tail"}[@])))`
 }

@@ -117,7 +117,7 @@ func standard(present string) []variable {
 }
 
 // labelValues is a variable with the values that a label has now.
-func labelValues(name, label, selector, of string) variable {
+func labelValues(name, label, selector, of string) *dashboard.QueryVariableBuilder {
 	query := "label_values(" + selector + ", " + of + ")"
 	return dashboard.NewQueryVariableBuilder(name).
 		Label(label).

@@ -16,6 +16,7 @@ func system() page {
 			{"Machine", machine()},
 			{"Process", process()},
 			{"Go", goRuntime()},
+			{"Telemetry", telemetry()},
 		},
 	}
 }
@@ -36,9 +37,17 @@ func machine() []panel {
 		lines(quarter, ratio, "Disk", "How full the file system of the data directory is.",
 			q(`system_filesystem_utilization_ratio{@}`, "{{instance}} {{system_filesystem_mountpoint}}"),
 			threshold("high_disk_percent")).Max(1),
-		lines(half, size, "Memory in use", "Memory in use on the machine or in the container.",
-			q(`sum by (instance) (system_memory_usage_bytes{@})`, "{{instance}}")),
-		mirrored(lines(half, sizePerSec, "Network", "Bytes per second received (above) and sent (below).",
+		lines(quarter, size, "Memory in use", "Memory in use on the machine or in the container, beside how much there is.",
+			q(`sum by (instance) (system_memory_usage_bytes{@})`, "{{instance}} in use"),
+			q(`sum by (instance) (system_memory_limit_bytes{@})`, "{{instance}} limit")),
+		lines(quarter, size, "Disk in use", "Space in use on the file system of the data directory, beside its size.",
+			q(`system_filesystem_usage_bytes{@}`, "{{instance}} in use"),
+			q(`system_filesystem_limit_bytes{@}`, "{{instance}} size")),
+		lines(quarter, plain, "Load", "Threads that ran or waited to on the machine, on average over 1, 5 and 15 minutes.",
+			q(`system_cpu_load_average_1m{@}`, "{{instance}} 1m"),
+			q(`system_cpu_load_average_5m{@}`, "{{instance}} 5m"),
+			q(`system_cpu_load_average_15m{@}`, "{{instance}} 15m")),
+		mirrored(lines(quarter, sizePerSec, "Network", "Bytes per second received (above) and sent (below).",
 			q(`sum by (instance) (rate(system_network_io_bytes_total{@, network_io_direction="receive"}[@]))`, "{{instance}} received"),
 			q(`-sum by (instance) (rate(system_network_io_bytes_total{@, network_io_direction="transmit"}[@]))`, "{{instance}} sent"))),
 	}
@@ -60,6 +69,7 @@ func process() []panel {
 }
 
 func goRuntime() []panel {
+	// Prometheus 3 calls the longest pause 1.0, older ones 1.
 	return []panel{
 		lines(quarter, plain, "Goroutines", "Goroutines that exist. Steady growth is a leak.",
 			q(`go_goroutines{@}`, "{{instance}}")),
@@ -70,11 +80,26 @@ func goRuntime() []panel {
 			q(`rate(go_memstats_alloc_bytes_total{@}[@])`, "{{instance}}")),
 		lines(quarter, seconds, "Garbage collection pauses", "Average pause of a collection, and the longest one that is remembered.",
 			q(`rate(go_gc_duration_seconds_sum{@}[@]) / rate(go_gc_duration_seconds_count{@}[@])`, "{{instance}} average"),
-			q(`go_gc_duration_seconds{@, quantile="1"}`, "{{instance}} longest")),
+			q(`go_gc_duration_seconds{@, quantile=~"1|1[.]0"}`, "{{instance}} longest")),
 		grid(full, "Versions", "The version of each instance and the Go release that built it.",
-			map[string]string{"instance": "Instance", "job": "Job", "version": "Version"},
-			column{"Running", plain, now(`max by (job, instance, version) (tidemark_build_info{@})`, "")}).
+			map[string]string{"instance": "Instance", "job": "Job", "version": "Version", "revision": "Revision", "goversion": "Go"},
+			column{"Running", plain, now(`max by (job, instance, version, revision, goversion) (tidemark_build_info{@})`, "")}).
 			Height(6),
+	}
+}
+
+// telemetry is whether what others look at leaves the process.
+func telemetry() []panel {
+	return []panel{
+		stacked(quarter, perSec, "Sent over OTLP", "Spans, log records and events per second that a collector took.",
+			q(`sum by (signal) (rate(tidemark_otlp_exported_total{@}[@]))`, "{{signal}}")),
+		lines(quarter, perSec, "Not sent over OTLP", "Spans, log records and events per second that were given up, and exports that failed after all tries.",
+			q(`sum by (signal) (rate(tidemark_otlp_dropped_total{@}[@]))`, "{{signal}} given up"),
+			q(`sum by (signal) (rate(tidemark_otlp_export_failures_total{@}[@]))`, "{{signal}} exports failed")),
+		lines(quarter, plain, "Series in the built-in metric store", "Series that the service keeps by itself to evaluate its alerts.",
+			q(`prometheus_tsdb_head_series{@}`, "{{instance}}")),
+		lines(quarter, size, "Size of the built-in metric store", "Blocks and write log on disk.",
+			q(`prometheus_tsdb_storage_blocks_bytes{@} + prometheus_tsdb_wal_storage_size_bytes{@}`, "{{instance}}")),
 	}
 }
 
