@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/tidemark-obs/tidemark/internal/telemetry/otlp/otlptest"
+	"github.com/tidemark-obs/tidemark/internal/tooltest"
 )
 
 const (
@@ -25,7 +26,7 @@ func TestNothingIsLostOrChangedOnTheWay(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a collector and a service; not with -short")
 	}
-	collector, service := collectorProgram(t), serviceProgram(t)
+	collector, service := tooltest.Find(t, "otelcol"), serviceProgram(t)
 	for _, protocol := range []string{"grpc", "http/protobuf"} {
 		t.Run(protocol, func(t *testing.T) {
 			sink := otlptest.Start(t)

@@ -22,22 +22,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// collectorProgram is the collector that make tools builds.
-func collectorProgram(t *testing.T) string {
-	t.Helper()
-	path, err := filepath.Abs("../../bin/tools/otelcol")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("the collector is missing: %v; make tools builds it", err)
-		}
-		t.Skip("needs the collector: make tools builds it")
-	}
-	return path
-}
-
 // serviceProgram builds the service.
 func serviceProgram(t *testing.T) string {
 	t.Helper()

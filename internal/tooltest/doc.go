@@ -1,5 +1,5 @@
 // Package tooltest finds the programs that tests run beside the service: Prometheus, promtool,
-// pint, Alertmanager.
+// pint, Alertmanager, the OpenTelemetry collector.
 //
 // The pinned ones are built by `make tools` into bin/tools; others come from the machine's
 // packages. Where a program is missing, the test is skipped with a message that says how to get
