@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -74,17 +75,17 @@ func newInstruments(meter metric.Meter) (i instruments, all []metric.Observable,
 func (i instruments) observe(o metric.Observer, m SystemMetrics) {
 	known := func(part string) bool { return !slices.Contains(m.Unreadable, part) }
 	if known(partCPU) && m.CPUKnown {
-		o.ObserveFloat64(i.cpu, m.CPUPercent/100)
+		o.ObserveFloat64(i.cpu, ratio(m.CPUPercent))
 	}
 	if known(partMemory) {
-		o.ObserveFloat64(i.memory, m.MemoryPercent/100)
+		o.ObserveFloat64(i.memory, ratio(m.MemoryPercent))
 		o.ObserveInt64(i.memoryUsed, int64(m.MemoryUsedBytes))
 		o.ObserveInt64(i.memoryTotal, int64(m.MemoryTotalBytes))
 	}
 	if known(partDisk) {
 		where := metric.WithAttributes(attribute.String("system.device", m.Disk.Device),
 			attribute.String("system.filesystem.mountpoint", m.Disk.Mountpoint))
-		o.ObserveFloat64(i.disk, m.DiskUsagePercent/100, where)
+		o.ObserveFloat64(i.disk, ratio(m.DiskUsagePercent), where)
 		o.ObserveInt64(i.diskUsed, int64(m.Disk.Used), where)
 		o.ObserveInt64(i.diskTotal, int64(m.Disk.Total), where)
 	}
@@ -102,3 +103,6 @@ func (i instruments) observe(o metric.Observer, m SystemMetrics) {
 		o.ObserveFloat64(i.load15, m.Load.Fifteen)
 	}
 }
+
+// ratio keeps the digits of a percentage, which has two.
+func ratio(percent float64) float64 { return math.Round(percent*100) / 10000 }
