@@ -23,6 +23,9 @@ import (
 // TestPrometheusScrapesWithoutAWarning has both the pinned Prometheus and the distribution's, which
 // is older, scrape the running service with native histograms and exemplars.
 func TestPrometheusScrapesWithoutAWarning(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: takes many seconds")
+	}
 	cfg := everythingOn(t)
 	cfg.Telemetry.TraceSampleRatio = 1 // else an exemplar may not come
 	a := start(t, cfg, Options{})
