@@ -60,6 +60,17 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// TestJobs: what is excepted above is all that the variable differs in: all jobs are those listed.
+func TestJobs(t *testing.T) {
+	for _, d := range boards(t) {
+		v, _ := d.variable("job")
+		if v.Type != "query" || v.question() != "label_values(tidemark_build_info, job)" || !v.Multi || !v.IncludeAll || v.AllValue != "" ||
+			v.Label != "Job" || v.Datasource.UID != "${datasource}" {
+			t.Errorf("%s: job is %+v", d.File, v)
+		}
+	}
+}
+
 // TestRulesFindFaults breaks a good dashboard in every way that a rule should see.
 func TestRulesFindFaults(t *testing.T) {
 	const expr = `sum(rate(go_goroutines{job=~"$job", instance=~"$instance"}[$__rate_interval]))`

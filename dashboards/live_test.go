@@ -46,18 +46,20 @@ func TestLive(t *testing.T) {
 		})
 		return errors.Join(errs...)
 	})
+	t.Run("only our job", func(t *testing.T) {
+		if jobs, err := prometheus.choices("tidemark_build_info", "job"); err != nil || !slices.Equal(jobs, []string{"tidemark"}) {
+			t.Errorf("the jobs offered are %q, %v", jobs, err)
+		}
+	})
 	t.Run("alert arrives", func(t *testing.T) { s.alertArrives(t, client) })
+	t.Run("Prometheus sends it", func(t *testing.T) { // the service does as well
+		answered(t, prometheus, `prometheus_notifications_sent_total{job="prometheus"} > 0`)
+	})
 	t.Run("traces arrive", func(t *testing.T) {
 		s.traces.Wait(t, "a span of the service", func() bool { return len(s.traces.Spans()) > 0 })
 	})
 	t.Run("collector writes", func(t *testing.T) {
-		eventually(t, time.Minute, "the collector's own targets are in Prometheus", func() error {
-			n, err := prometheus.data(`count(up{job=~"alertmanager|prometheus"} == 1) == 2`, true)
-			if err == nil && n == 0 {
-				err = errors.New("not both")
-			}
-			return err
-		})
+		answered(t, prometheus, `count(up{job=~"alertmanager|prometheus"} == 1) == 2`)
 	})
 	t.Run("health check", func(t *testing.T) { s.healthCheck(t) })
 	t.Run("no warning", func(t *testing.T) {
@@ -66,6 +68,18 @@ func TestLive(t *testing.T) {
 				t.Error(line)
 			}
 		}
+	})
+}
+
+// answered waits until a query has a result.
+func answered(t *testing.T, p asker, expr string) {
+	t.Helper()
+	eventually(t, time.Minute, expr, func() error {
+		n, err := p.data(expr, true)
+		if err == nil && n == 0 {
+			err = errors.New("nothing")
+		}
+		return err
 	})
 }
 
@@ -126,10 +140,11 @@ func ledgers(expr string) []string {
 	return []string{""}
 }
 
-// anything are the variables' values when All is chosen, at a scrape a second.
+// anything are the variables' values when All is chosen, at a scrape a second. TestLive checks that
+// this is the one job offered.
 func anything(ledger string) map[string]string {
 	return map[string]string{
-		"job": ".+", "instance": ".+", "route": ".*", "ledger": ledger,
+		"job": "tidemark", "instance": ".+", "route": ".*", "ledger": ledger,
 		"__rate_interval": "10s", "__range": "1m",
 	}
 }

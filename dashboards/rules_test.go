@@ -182,7 +182,7 @@ var panelRules = []rule{
 }
 
 // knownUnits are those of Grafana's units that the dashboards use.
-var knownUnits = []string{"short", "none", "percentunit", "s", "bytes", "Bps", "reqps", "ops", "dateTimeFromNow"}
+var knownUnits = []string{"short", "none", "percentunit", "s", "bytes", "Bps", "reqps", "cps", "dateTimeFromNow"}
 
 var targetRules = []rule{
 	targetRule("target-promql-rule", func(b board, _ panel, t target) error {

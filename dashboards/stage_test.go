@@ -49,18 +49,22 @@ func newStage(t *testing.T) *stage {
 	for _, file := range ruleFiles(t) {
 		write(t, filepath.Join(home, "alerts", filepath.Base(file)), quick(read(t, file)))
 	}
-	config := filepath.Join(dir, "tidemark.yaml")
-	write(t, config, "alerts: {scrape_interval: 1s, evaluation_interval: 1s}\n")
 	compose := readCompose(t)
 	s := &stage{admin: strings.TrimSpace(read(t, filepath.Join(keys, "admin"))), traces: otlptest.Start(t)}
-	otlp := freeAddress(t)
-	s.service = run(t, serviceListens, compose.environment(t, "tidemark", "collector:4317", otlp), bin,
-		"serve", "--web.listen-address=127.0.0.1:0", "--data.dir="+data, "--log.format=json",
-		"--config.file="+config, "--alerts.rules="+filepath.Join(home, "alerts", "*.rules.yaml"))
 	s.alertmanager = run(t, toolListens, nil, alertmanager, append(compose.command(t, "alertmanager",
 		"/etc/alertmanager/alertmanager.yml", "../deploy/alertmanager.yml",
 		"=/alertmanager", "="+filepath.Join(dir, "alertmanager")),
 		"--web.listen-address=127.0.0.1:0", "--cluster.listen-address=")...)
+
+	config := filepath.Join(dir, "tidemark.yaml")
+	write(t, config, `
+alerts: {scrape_interval: 1s, evaluation_interval: 1s}
+notifications: {receivers: [{name: pager, type: alertmanager, url: "http://`+s.alertmanager.addr+`"}]}
+`)
+	otlp := freeAddress(t)
+	s.service = run(t, serviceListens, compose.environment(t, "tidemark", "collector:4317", otlp), bin,
+		"serve", "--web.listen-address=127.0.0.1:0", "--data.dir="+data, "--log.format=json",
+		"--config.file="+config, "--alerts.rules="+filepath.Join(home, "alerts", "*.rules.yaml"))
 
 	write(t, filepath.Join(home, "prometheus.yml"), rewrite(t, read(t, "../deploy/prometheus.yml"),
 		"tidemark:8080", s.service.addr,

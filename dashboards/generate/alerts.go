@@ -11,11 +11,11 @@ func alerts() page {
 		uid:         "tidemark-alerts",
 		title:       "Tidemark / Alerts and objectives",
 		description: "Alerts of this service, the thresholds in force, and the objectives' burn rates.",
-		present:     "tidemark_build_info",
 		rows: []row{
 			{"Alerts", firingNow()},
 			{"Objectives", objectives()},
 			{"Thresholds", thresholds()},
+			{"Notifications", notifications()},
 		},
 	}
 }
@@ -89,5 +89,22 @@ func thresholds() []panel {
 			threshold("slow_request_ms")),
 		lines(half, ratio, "CPU, memory, disk", "The thresholds in force. POST /api/analytics/config changes them, and with them the alerts.",
 			q(`max by (name) (tidemark_threshold{@, name!="slow_request_ms"})`, "{{name}}")).Max(1),
+	}
+}
+
+// notifications is whether somebody was told, where the service tells by itself.
+func notifications() []panel {
+	return []panel{
+		lines(quarter, plain, "Alerts firing in the service", "Alerts that fire by the service's own verdict, on any replica.",
+			q(`max by (job) (tidemark_alerts_firing{@})`, "{{job}}")),
+		lines(quarter, plain, "Notifying replica", "1 for the replica that notifies; among several exactly one does.",
+			q(`tidemark_alerts_leader{@}`, "{{instance}}")),
+		lines(quarter, perSec, "Notifications by receiver", "Notifications per second: sent or given up, those of them that failed, and tries that had to be repeated.",
+			q(`sum by (receiver) (rate(tidemark_notifications_total{@}[@]))`, "{{receiver}}"),
+			q(`sum by (receiver) (rate(tidemark_notifications_failed_total{@}[@]))`, "{{receiver}} failed"),
+			q(`sum by (receiver) (rate(tidemark_notification_retries_total{@}[@]))`, "{{receiver}} tried again")),
+		lines(quarter, perSec, "Reports dropped", "Reports of alerts and lines of their history per second that there was no room for.",
+			q(`sum(rate(tidemark_alerts_dropped_total{@}[@]))`, "reports"),
+			q(`sum(rate(tidemark_alert_history_dropped_total{@}[@]))`, "history")),
 	}
 }

@@ -6,7 +6,6 @@ func events() page {
 		uid:         "tidemark-events",
 		title:       "Tidemark / Events",
 		description: "Events on their way through doors, journal and store.",
-		present:     "tidemark_events_received_total",
 		variables:   []variable{ledger()},
 		rows: []row{
 			{"Doors", doors()},

@@ -12,7 +12,6 @@ func operations() page {
 		uid:         "tidemark-operations",
 		title:       "Tidemark / Operations",
 		description: "Rate, errors and percentiles of each route, with a way to the traces behind the numbers.",
-		present:     "tidemark_build_info",
 		variables: []variable{
 			chosenRoutes(),
 		},

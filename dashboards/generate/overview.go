@@ -8,7 +8,6 @@ func overview() page {
 		uid:         "tidemark-overview",
 		title:       "Tidemark / Overview",
 		description: "Rate, errors and duration of requests, and what became of every event.",
-		present:     "tidemark_build_info",
 		variables:   []variable{ledger()},
 		rows: []row{
 			{"At a glance", glance()},
@@ -22,7 +21,7 @@ func glance() []panel {
 	return []panel{
 		number(sixth, plain, "Instances up", "Instances that the last scrape reached.",
 			levels("red", level{1, "green"}),
-			q(`sum(up{@})`, "up")),
+			q(`count(tidemark_build_info{@}) or vector(0)`, "up")),
 		number(sixth, requestsSec, "Request rate", "Requests answered per second, whatever the answer.",
 			levels("blue"),
 			q(`sum(rate(http_server_request_duration_seconds_count{@}[@]))`, "requests")),
@@ -71,6 +70,7 @@ func books() []panel {
 			q(counted("dead_lettered", "$__range"), "dead-lettered"),
 			q(`${ledger}(tidemark_events_pending{@})`, "waiting"),
 			q(`${ledger}(tidemark_events_lost{@})`, "lost")).
+			Decimals(0).
 			OverrideByName("lost", []dashboard.DynamicConfigValue{{Id: "thresholds", Value: map[string]any{
 				"mode":  "absolute",
 				"steps": []any{map[string]any{"value": nil, "color": "green"}, map[string]any{"value": 1, "color": "red"}},

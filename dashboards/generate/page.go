@@ -18,7 +18,6 @@ type page struct {
 	uid         string // also the file's name; links and bookmarks rely on it
 	title       string
 	description string
-	present     string     // a metric that the instances of this page have
 	variables   []variable // beside data source, job and instance
 	rows        []row
 }
@@ -42,7 +41,7 @@ func (p page) build() (dashboard.Dashboard, error) {
 		Tooltip(dashboard.DashboardCursorSyncCrosshair).
 		Annotation(firing()).
 		Link(siblings())
-	for _, v := range append(standard(p.present), p.variables...) {
+	for _, v := range append(standard(), p.variables...) {
 		b.WithVariable(v)
 	}
 	for _, r := range p.rows {
@@ -104,15 +103,17 @@ func firing() cog.Builder[dashboard.AnnotationQuery] {
 		TagKeys("alertname,severity,job,instance")
 }
 
-// standard are the variables of every dashboard. Grafana's linter wants .+ for all: a selector
-// that may match nothing at all is an error.
-func standard(present string) []variable {
+// standard are the variables of every dashboard. All jobs are all of Tidemark's: others in the same
+// Prometheus have metrics of processes and requests too.
+func standard() []variable {
+	const ours = "tidemark_build_info"
 	return []variable{
 		dashboard.NewDatasourceVariableBuilder("datasource").
 			Label("Data source").
 			Type("prometheus"),
-		labelValues("job", "Job", present, "job"),
-		labelValues("instance", "Instance", present+`{job=~"$job"}`, "instance"),
+		labelValues("job", "Job", ours, "job"),
+		labelValues("instance", "Instance", ours+`{job=~"$job"}`, "instance").
+			AllValue(".+"), // no matter how many
 	}
 }
 
@@ -128,7 +129,6 @@ func labelValues(name, label, selector, of string) *dashboard.QueryVariableBuild
 		Sort(dashboard.VariableSortAlphabeticalAsc).
 		Multi(true).
 		IncludeAll(true).
-		AllValue(".+").
 		Current(option("All", "$__all"))
 }
 

@@ -29,7 +29,7 @@ const (
 	size        = "bytes"
 	sizePerSec  = "Bps"
 	requestsSec = "reqps"
-	perSec      = "ops"
+	perSec      = "cps" // counts
 	plain       = "short"
 	sinceEpoch  = "dateTimeFromNow"
 )

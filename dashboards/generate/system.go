@@ -11,7 +11,6 @@ func system() page {
 		uid:         "tidemark-system",
 		title:       "Tidemark / System and runtime",
 		description: "The machine as far as the service may use it, its process, and Go's runtime.",
-		present:     "tidemark_build_info",
 		rows: []row{
 			{"Machine", machine()},
 			{"Process", process()},
