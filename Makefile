@@ -52,7 +52,7 @@ lint:
 
 # The alert rules: syntax and lint by the real promtool, pint, then the rules' own tests.
 RULES := $(wildcard alerts/*.rules.yaml)
-check-rules: tools
+check-rules: $(TOOLS)/promtool $(TOOLS)/pint
 	$(TOOLS)/promtool check rules --lint=all --lint-fatal $(RULES)
 	$(TOOLS)/pint --offline --log-level=error lint --min-severity=info --fail-on=info alerts
 	$(TOOLS)/promtool test rules $(wildcard alerts/tests/*.test.yaml)
