@@ -7,7 +7,7 @@ SHELL := bash
 BIN := bin/tidemark
 TOOL := go tool -modfile=internal/tools/go.mod
 
-.PHONY: build run tools collector-sources test race lint check-rules generate check-generated fuzz vuln test-faults bench clean compiler
+.PHONY: build run tools collector-sources test race lint check-rules generate check-generated fuzz vuln test-faults test-parity bench clean compiler
 
 build: compiler
 	go build -trimpath -o $(BIN) ./cmd/tidemark
@@ -76,6 +76,11 @@ fuzz:
 # Reports vulnerabilities in what the program calls; needs the vulnerability database.
 vuln:
 	$(TOOL) govulncheck ./...
+
+# The same rules and samples in a real Prometheus and in the service: every sample and every
+# notification must be equal. Takes a minute.
+test-parity: $(TOOLS)/prometheus
+	CI=true go test -count=1 ./internal/alert -run '^TestParity$$' -v
 
 # kill -9, full disks, dead databases, at full length.
 test-faults: build
