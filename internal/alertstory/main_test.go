@@ -38,13 +38,15 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// story begins a test that takes the real program, which a -short run has no time for.
+// story begins a test that takes the real program, which a -short run has no time for. Stories run
+// beside each other: most of their time they wait.
 func story(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("takes the real program; not with -short")
 	}
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	t.Parallel()
 }
 
 // eventually polls until check is nil, and ends the test with check's last error when it is not

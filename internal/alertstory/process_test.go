@@ -56,27 +56,43 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// service is a running Tidemark.
-type service struct{ address, dir string }
+// service is a Tidemark over its lives: address, data and configuration stay.
+type service struct {
+	address, dir, config string
+	process              *exec.Cmd
+}
 
-func (s service) url(path string) string { return "http://" + s.address + path }
+func (s *service) url(path string) string { return "http://" + s.address + path }
 
 // serve starts the program with a configuration file and waits until it is ready.
-func serve(t *testing.T, config string) service {
+func serve(t *testing.T, config string) *service {
+	t.Helper()
+	s := &service{address: freeAddress(t), dir: filepath.Join(t.TempDir(), "data"), config: filepath.Join(t.TempDir(), "tidemark.yaml")}
+	if err := os.WriteFile(s.config, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.start(t)
+	return s
+}
+
+func (s *service) start(t *testing.T) {
 	t.Helper()
 	path, err := program()
 	if err != nil {
 		t.Fatalf("building the program: %v", err)
 	}
-	file := filepath.Join(t.TempDir(), "tidemark.yaml")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := service{freeAddress(t), filepath.Join(t.TempDir(), "data")}
-	run(t, path, "serve", "--config.file", file, "--web.listen-address", s.address,
+	s.process = run(t, path, "serve", "--config.file", s.config, "--web.listen-address", s.address,
 		"--data.dir", s.dir, "--log.format", "json")
 	eventually(t, "the service is ready", func() error { _, err := fetch(t, s.url("/-/ready")); return err })
-	return s
+}
+
+// kill ends the process as kill -9 does and waits until it is gone.
+func (s *service) kill(t *testing.T) {
+	t.Helper()
+	if err := s.process.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.process.Wait() // says that it was killed
 }
 
 // fetch reads a page that must be answered with 200.

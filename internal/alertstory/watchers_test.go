@@ -12,27 +12,40 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/tooltest"
 )
 
-// impatient writes the shipped rules with every waiting time cut to two seconds, and returns the
-// file's path. Nothing else is changed.
-func impatient(t *testing.T) string {
+// impatient writes the shipped rules with every waiting time cut to two seconds, but for the one
+// alert that is to wait as long as given, and returns the file's path. Nothing else is changed.
+func impatient(t *testing.T, patient, wait string) string {
 	t.Helper()
 	b, err := os.ReadFile("../../alerts/tidemark.rules.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	waits := regexp.MustCompile(`(?m)^( +for): [0-9]+m$`)
-	if n := len(waits.FindAll(b, -1)); n < 10 {
-		t.Fatalf("%d waiting times in the shipped rules", n)
+	parts := strings.SplitAfter(string(b), "- alert: ")
+	changed := 0
+	for i, part := range parts {
+		to := "2s"
+		if strings.HasPrefix(part, patient+"\n") && patient != "" {
+			to = wait
+		}
+		if parts[i] = waits.ReplaceAllString(part, "$1: "+to); parts[i] != part {
+			changed++
+		}
+	}
+	if changed < 10 {
+		t.Fatalf("%d waiting times in the shipped rules", changed)
 	}
 	path := filepath.Join(t.TempDir(), "tidemark.rules.yaml")
-	if err := os.WriteFile(path, waits.ReplaceAll(b, []byte("$1: 2s")), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(strings.Join(parts, "")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -41,62 +54,88 @@ func impatient(t *testing.T) string {
 // judge is who evaluates the rules, by its Prometheus API: the service itself, or Prometheus.
 type judge struct{ name, api string }
 
-// state is the alert's state: firing, pending, or nothing.
-func (j judge) state(t *testing.T, alert string) (string, error) {
+// standing is an alert as the API shows it; State is empty where there is none.
+type standing struct {
+	State    string
+	ActiveAt time.Time
+}
+
+// standing is how the alert stands: the firing one of several series, or else a pending one.
+func (j judge) standing(t *testing.T, alert string) (standing, error) {
 	var answer struct {
 		Data struct {
 			Alerts []struct {
+				standing
 				Labels map[string]string
-				State  string
 			}
 		}
 	}
 	if err := fetchJSON(t, j.api+"/api/v1/alerts", &answer); err != nil {
-		return "", err
+		return standing{}, err
 	}
-	state := ""
+	var found standing
 	for _, a := range answer.Data.Alerts {
-		if a.Labels["alertname"] == alert && state != "firing" {
-			state = a.State
+		if a.Labels["alertname"] == alert && found.State != "firing" {
+			found = a.standing
 		}
 	}
-	return state, nil
+	return found, nil
 }
 
 // await waits until the alert is in that state.
 func (j judge) await(t *testing.T, alert, want string) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%s is %q by %s", alert, want, j.name), func() error {
-		got, err := j.state(t, alert)
-		if err == nil && got != want {
-			err = fmt.Errorf("it is %q", got)
+		got, err := j.standing(t, alert)
+		if err == nil && got.State != want {
+			err = fmt.Errorf("it is %q", got.State)
 		}
 		return err
 	})
 }
 
+// sample is a value and its time, in seconds.
+type sample struct{ time, value float64 }
+
+// record is the samples of a range selector's first series, which must have some.
+func (j judge) record(t *testing.T, selector string) ([]sample, error) {
+	var answer struct {
+		Data struct {
+			Result []struct{ Values [][2]any }
+		}
+	}
+	if err := fetchJSON(t, j.api+"/api/v1/query?query="+url.QueryEscape(selector), &answer); err != nil {
+		return nil, err
+	}
+	if len(answer.Data.Result) == 0 || len(answer.Data.Result[0].Values) == 0 {
+		return nil, fmt.Errorf("%s has no samples by %s", selector, j.name)
+	}
+	var all []sample
+	for _, v := range answer.Data.Result[0].Values {
+		at, _ := v[0].(float64)
+		text, _ := v[1].(string)
+		value, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, sample{at, value})
+	}
+	return all, nil
+}
+
 // waited tells whether the alert was pending before it fired, as recorded by the judge.
 func (j judge) waited(t *testing.T, alert string) error {
-	query := fmt.Sprintf(`count_over_time(ALERTS{alertname="%s", alertstate="pending"}[1h])`, alert)
-	var answer struct {
-		Data struct{ Result []json.RawMessage }
-	}
-	if err := fetchJSON(t, j.api+"/api/v1/query?query="+url.QueryEscape(query), &answer); err != nil {
-		return err
-	}
-	if len(answer.Data.Result) == 0 {
-		return fmt.Errorf("%s was never pending by %s", alert, j.name)
-	}
-	return nil
+	_, err := j.record(t, fmt.Sprintf(`ALERTS{alertname=%q, alertstate="pending"}[1h]`, alert))
+	return err
 }
 
 // prometheus starts a real one that scrapes the service and loads the same file.
-func prometheus(t *testing.T, s service, rules string) judge {
+func prometheus(t *testing.T, s *service, rules string) judge {
 	t.Helper()
 	path := tooltest.Find(t, "prometheus")
 	dir := t.TempDir()
 	config := fmt.Sprintf(`
-global: {scrape_interval: 1s, evaluation_interval: 1s}
+global: {scrape_interval: 5s, evaluation_interval: 1s}
 rule_files: [%q]
 scrape_configs:
   - job_name: tidemark
