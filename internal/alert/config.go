@@ -3,17 +3,19 @@ package alert
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"time"
 )
 
-// Config is what the evaluator does. A reload may change Rules, ScrapeInterval,
+// Config is what the evaluator does. A reload may change Rules, BuiltIn, ScrapeInterval,
 // EvaluationInterval and Scrape; the rest holds until a restart.
 type Config struct {
 	Dir                string        // of the metric store and what is moved aside of it
 	Rules              []string      // glob patterns of rule files
+	BuiltIn            fs.FS         // *.rules.yaml to use when Rules match no file; nil = none
 	ScrapeInterval     time.Duration // of the service itself, and of targets that say nothing
 	EvaluationInterval time.Duration // of groups that say nothing
 	ExternalURL        string        // where people find the service; for templates and links

@@ -76,9 +76,11 @@ func (g *engine) build(e *Evaluator, set *RuleSet) (err error) {
 	}
 	query := rules.EngineQueryFunc(g.queryEngine(g.cfg.QueryTimeout), g.db)
 	if g.cfg.QueryURL != "" {
-		if query, err = g.cfg.remoteQuery(e.metrics); err != nil {
+		there, err := g.cfg.remoteQuery(e.metrics)
+		if err != nil {
 			return err
 		}
+		query = g.source.eitherQuery(query, there)
 	}
 	external, err := url.Parse(g.cfg.externalURL())
 	if err != nil {
@@ -143,6 +145,9 @@ func (g *engine) feed(sets chan<- map[string][]*targetgroup.Group) {
 // updateRules replaces the rules. Groups that stay the same go on undisturbed, alerts that stay
 // keep their state.
 func (g *engine) updateRules(cfg Config, set *RuleSet) error {
+	if all := set.unreachable(); g.cfg.QueryURL != "" && len(all) > 0 {
+		g.log.Warn("rules read what other rules record, in a way that the server at alerts.query_url must know it too", "rules", all)
+	}
 	g.source.set.Store(set)
 	if err := g.rules.Update(cfg.EvaluationInterval, set.files, labels.EmptyLabels(), cfg.externalURL(), nil); err != nil {
 		return fmt.Errorf("loading the rules: %w", err)

@@ -3,7 +3,6 @@ package alert
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -24,12 +23,11 @@ const (
 	startWait  = 5 * time.Second
 )
 
-// Deps is what the evaluator works with. All fields but BuiltIn are required.
+// Deps is what the evaluator works with. All fields are required.
 type Deps struct {
 	Metrics  http.Handler          // answers with the service's own metrics, any format the scraper asks for
 	Registry prometheus.Registerer // takes the evaluator's metrics
 	Notify   rules.NotifyFunc      // is told of alerts that fire and resolve
-	BuiltIn  fs.FS                 // *.rules.yaml to use when Config.Rules match no file; nil = none
 	Logger   *slog.Logger
 	Now      func() time.Time
 	Version  string
@@ -82,7 +80,7 @@ func (e *Evaluator) read(cfg Config) (p plan, err error) {
 		return p, err
 	}
 	p.cfg = cfg
-	if p.rules, err = ReadRules(cfg.Rules, e.deps.BuiltIn); err != nil {
+	if p.rules, err = ReadRules(cfg.Rules, cfg.BuiltIn); err != nil {
 		return p, err
 	}
 	p.targets, err = cfg.scrapeConfig()

@@ -48,6 +48,17 @@ func (c *Config) remoteQuery(m *metrics) (rules.QueryFunc, error) {
 	}, nil
 }
 
+// eitherQuery asks here for what the rules record and there for everything else.
+func (s *ruleSource) eitherQuery(here, there rules.QueryFunc) rules.QueryFunc {
+	return func(ctx context.Context, query string, at time.Time) (promql.Vector, error) {
+		own, form, _ := s.set.Load().split(query)
+		if own {
+			return here(ctx, form, at)
+		}
+		return there(ctx, form, at)
+	}
+}
+
 // vectorOf is an answer in the engine's form. A native histogram comes without its schema, so it
 // cannot be stored again as what it was.
 func vectorOf(value model.Value, at time.Time) (promql.Vector, error) {

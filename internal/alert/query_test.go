@@ -89,6 +89,10 @@ groups:
         expr: level * 2
       - record: constant
         expr: "3"
+      - record: level:own # of recorded series alone
+        expr: max_over_time(level:double[1m]) + on () constant
+      - record: level:both
+        expr: level - on () level:double or level - ignoring (job, instance) constant
       - alert: LevelHigh
         expr: level > 10
         for: 1s
@@ -118,6 +122,12 @@ func TestRulesAskAnotherServer(t *testing.T) {
 	}
 	if v := w.waitFor("constant"); v != "3" {
 		t.Errorf("recorded %s", v)
+	}
+	if v := w.waitFor("level:own"); v != "27" {
+		t.Errorf("of recorded series alone: %s", v)
+	}
+	if v := w.waitFor("level:both"); v != "-12" {
+		t.Errorf("of both: %s", v)
 	}
 	w.waitFor(`ALERTS{alertname="LevelHigh",alertstate="pending"}`)
 	w.waitFor(`ALERTS{alertname="LevelHigh",alertstate="firing"}`)

@@ -34,6 +34,8 @@ type RuleSet struct {
 	files  []string // sorted
 	groups map[string]*rulefmt.RuleGroups
 	parser parser.Parser
+
+	recorded map[string][]recording // by the series' name
 }
 
 // ReadRules reads the files that the patterns match and, when there are none, the built-in
@@ -80,7 +82,10 @@ func ReadRuleFiles(files []string) (*RuleSet, error) {
 }
 
 func newRuleSet() *RuleSet {
-	return &RuleSet{groups: make(map[string]*rulefmt.RuleGroups), parser: parser.NewParser(parser.Options{})}
+	return &RuleSet{
+		groups: make(map[string]*rulefmt.RuleGroups), recorded: make(map[string][]recording),
+		parser: parser.NewParser(parser.Options{}),
+	}
 }
 
 func readFile(file string) (text []byte, err error) {
@@ -121,6 +126,7 @@ func (s *RuleSet) add(file string, text []byte) error {
 	}
 	s.files = append(s.files, file)
 	s.groups[file] = groups
+	s.addRecordings(groups)
 	return nil
 }
 

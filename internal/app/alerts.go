@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -91,8 +92,13 @@ func (c *Config) alertConfig() alert.Config {
 			SampleLimit: orElse(j.SampleLimit, defaultSampleLimit), BodySizeLimit: orElse(j.BodySizeLimit, defaultBodySizeLimit),
 		}
 	}
+	var builtIn fs.FS
+	if slices.Equal(a.Rules, defaultRules()) {
+		builtIn = alerts.Files
+	}
 	return alert.Config{
-		Dir: filepath.Join(c.Data.Dir, "metrics"), Rules: a.Rules, Instance: c.Web.ListenAddress,
+		BuiltIn: builtIn,
+		Dir:     filepath.Join(c.Data.Dir, "metrics"), Rules: a.Rules, Instance: c.Web.ListenAddress,
 		ScrapeInterval: time.Duration(a.ScrapeInterval), EvaluationInterval: time.Duration(a.EvaluationInterval),
 		ExternalURL: a.ExternalURL, QueryURL: a.QueryURL, QueryTokenFile: a.QueryBearerTokenFile,
 		QueryTimeout: time.Duration(a.QueryTimeout), OutageTolerance: time.Duration(a.OutageTolerance),
@@ -118,9 +124,6 @@ func (a *App) makeAlerts(context.Context) (err error) {
 	deps := alert.Deps{
 		Metrics: a.telemetry.MetricsHandler(), Registry: a.registry, Notify: a.tellAlerts,
 		Logger: a.logger.With("component", "alert"), Now: time.Now, Version: Version(),
-	}
-	if slices.Equal(a.cfg.Alerts.Rules, defaultRules()) {
-		deps.BuiltIn = alerts.Files
 	}
 	a.alerts, err = alert.New(a.cfg.alertConfig(), deps)
 	return err

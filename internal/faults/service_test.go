@@ -30,6 +30,7 @@ type service struct {
 	dir     string // data directory
 	url     string // of the database; empty = embedded
 	config  string // YAML, may be empty
+	stays   bool   // at the address of its first life
 	logPath string
 
 	mu   sync.Mutex
@@ -44,6 +45,9 @@ type option func(*service)
 func dataDir(dir string) option { return func(s *service) { s.dir = dir } }
 
 func configured(yaml string) option { return func(s *service) { s.config = yaml } }
+
+// sameAddress lets every process listen where the first one did: series bear the address.
+func sameAddress() option { return func(s *service) { s.stays = true } }
 
 // newService makes a service on a database; nothing runs yet.
 func newService(t *testing.T, databaseURL string, opts ...option) *service {
@@ -86,6 +90,9 @@ func (s *service) launch() {
 		s.t.Fatal(err)
 	}
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	if s.stays && s.base != "" {
+		addr = strings.TrimPrefix(s.base, "http://")
+	}
 	args := []string{"serve", "--web.listen-address=" + addr, "--data.dir=" + s.dir, "--log.format=json"}
 	if s.url != "" {
 		args = append(args, "--database.url="+s.url)
