@@ -32,7 +32,7 @@ var (
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	prometheus := tooltest.Find(t, "prometheus")
-	alertmanager := tooltest.Find(t, "alertmanager", "prometheus-alertmanager")
+	alertmanager := tooltest.Installed(t, "alertmanager", "prometheus-alertmanager")
 	otelcol := tooltest.Find(t, "otelcol")
 	dir := t.TempDir()
 	bin := filepath.Join(dir, "bin", "tidemark")

@@ -33,7 +33,7 @@ func TestPromtool(t *testing.T) {
 
 // TestAmtool: Alertmanager's own checker accepts its file.
 func TestAmtool(t *testing.T) {
-	run(t, tooltest.Find(t, "amtool"), "check-config", "alertmanager.yml")
+	run(t, tooltest.Installed(t, "amtool"), "check-config", "alertmanager.yml")
 }
 
 // TestCollector: the collector accepts both its files, one over the other.

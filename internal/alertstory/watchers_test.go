@@ -154,7 +154,7 @@ scrape_configs:
 // alertmanager starts a real one that tells nobody, and returns its URL.
 func alertmanager(t *testing.T) string {
 	t.Helper()
-	path := tooltest.Find(t, "prometheus-alertmanager", "alertmanager")
+	path := tooltest.Installed(t, "prometheus-alertmanager", "alertmanager")
 	dir := t.TempDir()
 	file := filepath.Join(dir, "alertmanager.yml")
 	if err := os.WriteFile(file, []byte("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"), 0o600); err != nil {

@@ -9,22 +9,23 @@ import (
 	"testing"
 )
 
-// Find returns the path of the first of the named programs that exists, in bin/tools of this
-// repository or else in PATH. Several names are for programs that distributions rename.
+// Find returns the path of the first of the pinned programs, which `make tools` builds. A distribution's program of
+// the same name is of another version and does not stand in for it.
 func Find(t testing.TB, names ...string) string {
 	t.Helper()
 	dir, err := toolsDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, err := find(dir, names)
+	path, err := pinned(dir, names)
 	return require(t, path, err)
 }
 
-// Installed is Find without bin/tools: the program as the machine's distribution ships it.
+// Installed returns the path of the first of the named programs that is in PATH. Several names are
+// for programs that distributions rename.
 func Installed(t testing.TB, names ...string) string {
 	t.Helper()
-	path, err := find("", names)
+	path, err := installed(names)
 	return require(t, path, err)
 }
 
@@ -40,23 +41,23 @@ func require(t testing.TB, path string, err error) string {
 	return ""
 }
 
-func find(dir string, names []string) (string, error) {
+func pinned(dir string, names []string) (string, error) {
 	for _, name := range names {
-		if dir != "" {
-			path := filepath.Join(dir, name)
-			if _, err := os.Stat(path); err == nil {
-				return path, nil
-			}
+		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
 		}
+	}
+	return "", fmt.Errorf("%s is not in bin/tools: run `make tools`", strings.Join(names, " or "))
+}
+
+func installed(names []string) (string, error) {
+	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil {
 			return filepath.Abs(path)
 		}
 	}
-	where := "in PATH: install its package"
-	if dir != "" {
-		where = "in bin/tools or PATH: run `make tools` or install its package"
-	}
-	return "", fmt.Errorf("%s is not %s", strings.Join(names, " or "), where)
+	return "", fmt.Errorf("%s is not in PATH: install its package", strings.Join(names, " or "))
 }
 
 // toolsDir is bin/tools beside the module's go.mod; tests run in their package's directory.

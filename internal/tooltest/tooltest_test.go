@@ -16,41 +16,29 @@ func program(t *testing.T, dir, name string) string {
 	return path
 }
 
-func TestFindPrefersThePinnedOne(t *testing.T) {
-	pinned, system := t.TempDir(), t.TempDir()
+func TestAnotherVersionDoesNotStandInForThePinnedOne(t *testing.T) {
+	dir, system := t.TempDir(), t.TempDir()
 	t.Setenv("PATH", system)
-	inPath := program(t, system, "promtool")
-
-	for _, step := range []struct {
-		name, dir, want string
-		prepare         func()
-	}{
-		{"only in PATH", pinned, inPath, func() {}},
-		{"in both", pinned, filepath.Join(pinned, "promtool"), func() { program(t, pinned, "promtool") }},
-		{"the distribution's", "", inPath, func() {}},
-	} {
-		step.prepare()
-		if got, err := find(step.dir, []string{"promtool"}); err != nil || got != step.want {
-			t.Errorf("%s: find = %q, %v; want %q", step.name, got, err, step.want)
-		}
+	program(t, system, "promtool")
+	if path, err := pinned(dir, []string{"promtool"}); err == nil || !strings.Contains(err.Error(), "make tools") {
+		t.Errorf("pinned = %q, %v", path, err)
+	}
+	want := program(t, dir, "promtool")
+	if path, err := pinned(dir, []string{"promtool"}); err != nil || path != want {
+		t.Errorf("pinned = %q, %v; want %q", path, err, want)
 	}
 }
 
-func TestFindTriesEachName(t *testing.T) {
+func TestInstalledTriesEachName(t *testing.T) {
 	system := t.TempDir()
 	t.Setenv("PATH", system)
-	want := program(t, system, "prometheus-alertmanager")
-	got, err := find(t.TempDir(), []string{"alertmanager", "prometheus-alertmanager"})
-	if err != nil || got != want {
-		t.Errorf("find = %q, %v; want %q", got, err, want)
+	names := []string{"alertmanager", "prometheus-alertmanager"}
+	if path, err := installed(names); err == nil || !strings.Contains(err.Error(), "alertmanager or prometheus-alertmanager") {
+		t.Errorf("installed = %q, %v", path, err)
 	}
-}
-
-func TestFindSaysHowToGetIt(t *testing.T) {
-	t.Setenv("PATH", t.TempDir())
-	_, err := find(t.TempDir(), []string{"alertmanager", "prometheus-alertmanager"})
-	if err == nil || !strings.Contains(err.Error(), "alertmanager or prometheus-alertmanager") || !strings.Contains(err.Error(), "make tools") {
-		t.Errorf("find = %v", err)
+	want := program(t, system, "prometheus-alertmanager")
+	if path, err := installed(names); err != nil || path != want {
+		t.Errorf("installed = %q, %v; want %q", path, err, want)
 	}
 }
 
