@@ -63,89 +63,108 @@ func newSMTPServer(t *testing.T, change func(*smtpServer)) *smtpServer {
 
 func (s *smtpServer) config() *tls.Config { return &tls.Config{Certificates: s.cert.TLS.Certificates} }
 
+// conversation is one connection's.
+type conversation struct {
+	*smtpServer
+	conn   net.Conn
+	in     *bufio.Reader
+	secure bool
+}
+
 func (s *smtpServer) talk(conn net.Conn) {
-	defer func() { _ = conn.Close() }()
 	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		s.t.Error(err)
 	}
+	c := &conversation{smtpServer: s, conn: conn, in: bufio.NewReader(conn)}
+	defer func() { _ = c.conn.Close() }()
 	if s.hang {
 		_, _ = io.Copy(io.Discard, conn)
 		return
 	}
-	secure := s.implicit
 	if s.implicit {
-		conn = tls.Server(conn, s.config())
+		c.encrypt()
 	}
-	in := bufio.NewReader(conn)
-	say := func(line string) { fmt.Fprintf(conn, "%s\r\n", line) }
-	ask := func(line string) string {
-		say(line)
-		text, _ := in.ReadString('\n')
-		return strings.TrimSpace(text)
-	}
-	say("220 mail.test ESMTP")
+	c.say("220 mail.test ESMTP")
 	for {
-		line, err := in.ReadString('\n')
+		line, err := c.in.ReadString('\n')
 		if err != nil {
 			return
 		}
 		verb, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 		verb = strings.ToUpper(verb)
-		s.note(verb, secure)
+		s.note(verb, c.secure)
 		if answer := s.refuse[verb]; answer != "" {
-			say(answer)
+			c.say(answer)
 			continue
 		}
-		switch verb {
-		case "EHLO":
-			say("250-mail.test")
-			if secure || s.noTLS {
-				say("250-AUTH " + s.auth)
-			} else {
-				say("250-STARTTLS")
-			}
-			say("250 8BITMIME")
-		case "STARTTLS":
-			say("220 go on")
-			conn, secure = tls.Server(conn, s.config()), true
-			in = bufio.NewReader(conn)
-		case "AUTH":
-			mechanism, given, _ := strings.Cut(rest, " ")
-			text, _ := base64.StdEncoding.DecodeString(given)
-			login := strings.ReplaceAll(string(text), "\x00", "/")
-			if mechanism == "LOGIN" {
-				user, _ := base64.StdEncoding.DecodeString(ask("334 VXNlcm5hbWU6"))
-				password, _ := base64.StdEncoding.DecodeString(ask("334 UGFzc3dvcmQ6"))
-				login = "/" + string(user) + "/" + string(password)
-			}
-			s.mu.Lock()
-			s.login = login
-			s.mu.Unlock()
-			if login == "/tidemark/hunter2" {
-				say("235 welcome")
-			} else {
-				say("535 the password " + strings.TrimPrefix(login, "/tidemark/") + " is wrong")
-			}
-		case "DATA":
-			say("354 go on")
-			var b strings.Builder
-			for {
-				text, err := in.ReadString('\n')
-				if err != nil || text == ".\r\n" {
-					break
-				}
-				b.WriteString(strings.TrimPrefix(text, "."))
-			}
-			s.mu.Lock()
-			s.mails = append(s.mails, b.String())
-			s.mu.Unlock()
-			say("250 taken")
-		case "QUIT":
-			say("221 bye")
+		if c.answer(verb, rest); verb == "QUIT" {
 			return
-		default:
-			say("250 fine")
 		}
+	}
+}
+
+func (c *conversation) encrypt() {
+	c.conn, c.secure = tls.Server(c.conn, c.config()), true
+	c.in = bufio.NewReader(c.conn)
+}
+
+func (c *conversation) say(line string) { fmt.Fprintf(c.conn, "%s\r\n", line) }
+
+func (c *conversation) ask(line string) string {
+	c.say(line)
+	coded, _ := c.in.ReadString('\n')
+	text, _ := base64.StdEncoding.DecodeString(strings.TrimSpace(coded))
+	return string(text)
+}
+
+func (c *conversation) answer(verb, rest string) {
+	switch verb {
+	case "EHLO":
+		c.say("250-mail.test")
+		if c.secure || c.noTLS {
+			c.say("250-AUTH " + c.auth)
+		} else {
+			c.say("250-STARTTLS")
+		}
+		c.say("250 8BITMIME")
+	case "STARTTLS":
+		c.say("220 go on")
+		c.encrypt()
+	case "AUTH":
+		c.logIn(rest)
+	case "DATA":
+		c.say("354 go on")
+		var b strings.Builder
+		for {
+			text, err := c.in.ReadString('\n')
+			if err != nil || text == ".\r\n" {
+				break
+			}
+			b.WriteString(strings.TrimPrefix(text, "."))
+		}
+		c.mu.Lock()
+		c.mails = append(c.mails, b.String())
+		c.mu.Unlock()
+		c.say("250 taken")
+	default:
+		c.say("250 fine")
+	}
+}
+
+func (c *conversation) logIn(rest string) {
+	mechanism, given, _ := strings.Cut(rest, " ")
+	text, _ := base64.StdEncoding.DecodeString(given)
+	login := strings.ReplaceAll(string(text), "\x00", "/")
+	if mechanism == "LOGIN" {
+		login = "/" + c.ask("334 VXNlcm5hbWU6") + "/" + c.ask("334 UGFzc3dvcmQ6")
+	}
+	c.mu.Lock()
+	c.login = login
+	c.mu.Unlock()
+	if login == "/tidemark/hunter2" {
+		c.say("235 welcome")
+	} else {
+		c.say("535 the password " + strings.TrimPrefix(login, "/tidemark/") + " is wrong")
 	}
 }
 

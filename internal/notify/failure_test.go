@@ -13,17 +13,18 @@ import (
 func TestAReceiverThatRecovers(t *testing.T) {
 	inWorld(t, testConfig(), func(w *world) {
 		ear := w.ears["ops"]
-		ear.fail = func(try int) error {
+		ear.failing(func(try int) error {
 			if try < 5 {
 				return &failure{cause: "answered 500"}
 			}
 			return nil
-		}
+		})
 		w.fire("Up/a")
 		w.pass(2 * time.Minute)
 		w.wantHeard("ops", "+Up/a")
-		for i := 1; i < len(ear.tries); i++ {
-			wait := ear.tries[i].Sub(ear.tries[i-1])
+		tries := ear.triedAt()
+		for i := 1; i < len(tries); i++ {
+			wait := tries[i].Sub(tries[i-1])
 			if base := firstWait << (i - 1); wait < base/2 || wait > 3*base/2 {
 				w.t.Errorf("waited %v before try %d, want about %v", wait, i+1, base)
 			}
@@ -40,7 +41,7 @@ func TestAReceiverThatRecovers(t *testing.T) {
 func TestAReceiverIsLeftAloneAsLongAsItAsks(t *testing.T) {
 	inWorld(t, testConfig(), func(w *world) {
 		ear := w.ears["ops"]
-		ear.fail = func(try int) error {
+		ear.failing(func(try int) error {
 			switch try {
 			case 1:
 				return &failure{cause: "answered 429", retryAfter: 90 * time.Second}
@@ -48,12 +49,12 @@ func TestAReceiverIsLeftAloneAsLongAsItAsks(t *testing.T) {
 				return &failure{cause: "answered 503", retryAfter: 20 * time.Minute}
 			}
 			return nil
-		}
+		})
 		w.fire("Up/a")
 		w.pass(40 * time.Minute)
 		w.wantHeard("ops", "+Up/a")
-		if len(ear.tries) != 3 || ear.tries[1].Sub(ear.tries[0]) < 90*time.Second || ear.tries[2].Sub(ear.tries[1]) < 20*time.Minute {
-			w.t.Errorf("tries at %v", ear.tries)
+		if at := ear.triedAt(); len(at) != 3 || at[1].Sub(at[0]) < 90*time.Second || at[2].Sub(at[1]) < 20*time.Minute {
+			w.t.Errorf("tries at %v", at)
 		}
 	})
 }
@@ -63,20 +64,20 @@ func TestAReceiverIsLeftAloneAsLongAsItAsks(t *testing.T) {
 func TestARefusalForGood(t *testing.T) {
 	inWorld(t, testConfig(), func(w *world) {
 		ear := w.ears["ops"]
-		ear.fail = func(int) error { return &failure{cause: "answered 404 Not Found", permanent: true} }
+		ear.failing(func(int) error { return &failure{cause: "answered 404 Not Found", permanent: true} })
 		w.fire("Up/a")
 		w.pass(5 * time.Minute)
-		if len(ear.tries) != 1 {
-			w.t.Errorf("tries at %v", ear.tries)
+		if at := ear.triedAt(); len(at) != 1 {
+			w.t.Errorf("tries at %v", at)
 		}
 		w.pass(5 * time.Minute)
-		if len(ear.tries) != 2 {
-			w.t.Errorf("tries at %v", ear.tries)
+		if at := ear.triedAt(); len(at) != 2 {
+			w.t.Errorf("tries at %v", at)
 		}
 		if got := testutil.ToFloat64(w.m.metrics.failed.WithLabelValues("ops")); got != 2 {
 			w.t.Errorf("%v failures counted", got)
 		}
-		ear.fail = nil
+		ear.failing(nil)
 		w.pass(5 * time.Minute)
 		w.wantHeard("ops", "+Up/a")
 		lines, err := w.db.AlertHistory(w.t.Context(), store.AlertHistoryFilter{What: failed, Limit: 9})
@@ -92,7 +93,7 @@ func TestARefusalForGood(t *testing.T) {
 func TestOneReceiverFails(t *testing.T) {
 	cfg := testConfig(Receiver{Name: "good", Type: Webhook, URL: "http://x"}, Receiver{Name: "bad", Type: Webhook, URL: "http://x"})
 	inWorld(t, cfg, func(w *world) {
-		w.ears["bad"].fail = func(int) error { return &failure{cause: "no answer in time"} }
+		w.ears["bad"].failing(func(int) error { return &failure{cause: "no answer in time"} })
 		w.fire("Up/a")
 		w.pass(10 * time.Minute)
 		w.wantHeard("good", "+Up/a")
@@ -100,7 +101,7 @@ func TestOneReceiverFails(t *testing.T) {
 		w.pass(30 * time.Minute)
 		w.wantHeard("good", "-Up/a")
 		w.wantHeard("bad")
-		w.ears["bad"].fail = nil
+		w.ears["bad"].failing(nil)
 		w.pass(30 * time.Minute)
 		w.wantHeard("bad")
 		if left := w.m.State().Alerts; len(left) != 0 {
@@ -178,7 +179,7 @@ func TestReceiversCanBeReplaced(t *testing.T) {
 
 func TestStopWaitsForWhatIsUnderWayAndNoLonger(t *testing.T) {
 	inWorld(t, testConfig(), func(w *world) {
-		w.ears["ops"].fail = func(int) error { return &failure{cause: "answered 500", retryAfter: time.Hour} }
+		w.ears["ops"].failing(func(int) error { return &failure{cause: "answered 500", retryAfter: time.Hour} })
 		w.fire("Up/a")
 		w.pass(time.Minute)
 		began := time.Now()
@@ -186,7 +187,7 @@ func TestStopWaitsForWhatIsUnderWayAndNoLonger(t *testing.T) {
 		if took := time.Since(began); took > time.Second {
 			w.t.Errorf("stopping took %v", took)
 		}
-		w.ears["ops"].fail = nil
+		w.ears["ops"].failing(nil)
 		w.start()
 		w.pass(time.Minute)
 		if got := w.ears["ops"].take(); !slices.Equal(got, []string{"+Up/a"}) {

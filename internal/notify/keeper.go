@@ -215,6 +215,11 @@ func (m *Manager) ask(ctx context.Context, one chan struct{}, limit time.Duratio
 	case err := <-answer:
 		return err
 	case <-ctx.Done():
+	}
+	select {
+	case err := <-answer: // it came first: the end of a question ends its context
+		return err
+	default:
 		return errs.New(errs.Unavailable, "the database gives no answer in time")
 	}
 }

@@ -44,7 +44,7 @@ func replica() error {
 		return err
 	}
 	m, err := New(Options{
-		Config: Config{GroupBy: []string{"..."}, GroupWait: time.Second, GroupInterval: time.Second, RepeatInterval: time.Hour, SendResolved: true,
+		Config: Config{GroupBy: []string{"..."}, GroupWait: 2 * time.Second, GroupInterval: time.Second, RepeatInterval: time.Hour, SendResolved: true,
 			Receivers: []Receiver{{Name: "ops", Type: Webhook, URL: Secret(lines[2]), AllowPrivateAddresses: true}}},
 		Store: db, Office: db, Replica: lines[0], Interval: replicaInterval,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Registry: prometheus.NewRegistry(), Now: time.Now,
@@ -230,91 +230,118 @@ func (b *mailbox) got(what string) int {
 	return b.count[what]
 }
 
+// stage is where replicas play: one PostgreSQL and one receiver.
+type stage struct {
+	*testing.T
+	url string
+	db  *store.Store
+	box *mailbox
+}
+
+// told waits until something was told and logged: what dies in between tells twice.
+func (s *stage) told(what string) {
+	s.Helper()
+	waitFor(s.T, what+" to be told", func() bool { return s.box.got(what) > 0 })
+	name, status, _ := strings.Cut(what, " ")
+	waitFor(s.T, what+" to be logged", func() bool {
+		found, err := s.db.LoadAlerting(s.Context())
+		if err != nil {
+			s.Fatal(err)
+		}
+		return slices.ContainsFunc(found.Told, func(x store.Told) bool {
+			return strings.Contains(x.GroupKey, `"`+name+`"`) && (len(x.Firing) > 0) == (status == "firing")
+		})
+	})
+}
+
+func (s *stage) start(name string) *process {
+	s.Helper()
+	return startReplica(s.T, name, s.url, s.box.URL)
+}
+
 // TestReplicas lets processes on one PostgreSQL be killed and frozen. Each thing is told once.
 func TestReplicas(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: takes half a minute")
 	}
-	db, box := pgtest.URL(t), newMailbox(t)
-	look, err := store.Open(t.Context(), store.Config{URL: db, Now: time.Now})
+	s := &stage{T: t, url: pgtest.URL(t), box: newMailbox(t)}
+	db, err := store.Open(t.Context(), store.Config{URL: s.url, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer look.Close()
-	// What dies between telling and logging tells twice, so each step waits for the log.
-	told := func(what string) {
-		t.Helper()
-		waitFor(t, what+" to be told", func() bool { return box.got(what) > 0 })
-		name, status, _ := strings.Cut(what, " ")
-		waitFor(t, what+" to be logged", func() bool {
-			found, err := look.LoadAlerting(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			return slices.ContainsFunc(found.Told, func(x store.Told) bool {
-				return strings.Contains(x.GroupKey, `"`+name+`"`) && (len(x.Firing) > 0) == (status == "firing")
-			})
-		})
-	}
-	a := startReplica(t, "a", db, box.URL)
-	waitFor(t, "a to speak", a.speaking)
-	b := startReplica(t, "b", db, box.URL)
-	a.do("fire One")
-	b.do("fire One")
-	told("One firing")
+	defer db.Close()
+	s.db = db
 
-	// What only the silent replica sees is told as well.
-	b.do("fire OnlyB")
-	told("OnlyB firing")
-	if b.speaking() {
-		t.Fatal("two speak")
-	}
-
-	a.signal(syscall.SIGKILL)
-	killed := time.Now()
-	waitFor(t, "b to speak", b.speaking)
-	t.Logf("b speaks %v after a was killed, with an interval of %v", time.Since(killed), replicaInterval)
-	b.do("fire Two")
-	told("Two firing")
-
-	c := startReplica(t, "c", db, box.URL)
-	for _, name := range []string{"One", "Two", "Three"} {
-		c.do("fire " + name)
-	}
-	b.tell("fire Three") // it has a second until it tells, and is frozen before
-	waitFor(t, "b to take it", func() bool { return b.has("took fire Three") })
-	b.signal(syscall.SIGSTOP)
-	waitFor(t, "c to speak", c.speaking)
-	told("Three firing")
-	b.signal(syscall.SIGCONT)
-	waitFor(t, "b to find out", func() bool { return !b.speaking() })
-	b.do("fire Four")
-	c.do("fire Four")
-	told("Four firing")
+	b := s.killTheFirst()
+	c := s.freeze(b)
 
 	// An alert is over when nobody sees it any more.
 	c.do("resolve Two")
 	c.do("fire Five")
-	told("Five firing")
-	if n := box.got("Two resolved"); n != 0 {
+	s.told("Five firing")
+	if n := s.box.got("Two resolved"); n != 0 {
 		t.Error("told as resolved while b sees it")
 	}
 	b.do("resolve Two")
-	told("Two resolved")
+	s.told("Two resolved")
 
 	// An orderly stop hands over at once.
 	c.do("quit")
 	waitFor(t, "b to speak again", b.speaking)
 	b.do("fire Six")
-	told("Six firing")
+	s.told("Six firing")
 	b.do("quit")
 	<-b.ended
 	<-c.ended
-	box.mu.Lock()
-	defer box.mu.Unlock()
-	for what, n := range box.count {
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	for what, n := range s.box.count {
 		if n != 1 {
 			t.Errorf("%s told %d times", what, n)
 		}
 	}
+}
+
+// killTheFirst kills the replica that speaks and returns its successor.
+func (s *stage) killTheFirst() (b *process) {
+	a := s.start("a")
+	waitFor(s.T, "a to speak", a.speaking)
+	b = s.start("b")
+	a.do("fire One")
+	b.do("fire One")
+	s.told("One firing")
+
+	// What only the silent replica sees is told as well.
+	b.do("fire OnlyB")
+	s.told("OnlyB firing")
+	if b.speaking() {
+		s.Fatal("two speak")
+	}
+
+	a.signal(syscall.SIGKILL)
+	killed := time.Now()
+	waitFor(s.T, "b to speak", b.speaking)
+	s.Logf("b speaks %v after a was killed, with an interval of %v", time.Since(killed), replicaInterval)
+	b.do("fire Two")
+	s.told("Two firing")
+	return b
+}
+
+// freeze freezes the replica that speaks just before it tells something, lets it wake up after its
+// successor has told the same, and returns the successor.
+func (s *stage) freeze(b *process) (c *process) {
+	c = s.start("c")
+	for _, name := range []string{"One", "Two", "Three"} {
+		c.do("fire " + name)
+	}
+	b.do("fire Three") // it has two seconds until it tells
+	b.signal(syscall.SIGSTOP)
+	waitFor(s.T, "c to speak", c.speaking)
+	s.told("Three firing")
+	b.signal(syscall.SIGCONT)
+	waitFor(s.T, "b to find out", func() bool { return !b.speaking() })
+	b.do("fire Four")
+	c.do("fire Four")
+	s.told("Four firing")
+	return c
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,22 +96,22 @@ func TestARepeatedNotificationHasTheSameID(t *testing.T) {
 		w.start()
 		w.fire("Up/a")
 		w.pass(10 * time.Second) // what is active is stored
-		refuse.saves = true
+		refuse.saves.Store(true)
 		w.pass(30 * time.Second)
-		first := w.ears["ops"].heard[0].id
+		first := w.ears["ops"].ids()
 		w.wantHeard("ops", "+Up/a")
 		w.crash()
-		refuse.saves = false
+		refuse.saves.Store(false)
 		w.start()
 		w.pass(time.Minute)
-		if again := w.ears["ops"].heard; len(again) != 1 || again[0].id != first {
-			w.t.Errorf("heard %v again, first %s", again, first)
+		if again := w.ears["ops"].ids(); len(again) != 1 || !slices.Equal(again, first) {
+			w.t.Errorf("heard %v again, first %v", again, first)
 		}
 	})
 }
 
 // away stands for a database that cannot be reached.
-type away struct{ saves, all bool }
+type away struct{ saves, all atomic.Bool }
 
 type awayStore struct {
 	*store.Store
@@ -127,21 +128,21 @@ func (a *away) before(s *store.Store) interface {
 var errAway = errs.Wrap(errs.Unavailable, "the database is not available", errors.New("away"))
 
 func (s *awayStore) Elect(ctx context.Context, office, holder string, ttl time.Duration) (store.Term, bool, error) {
-	if s.away.all {
+	if s.away.all.Load() {
 		return store.Term{}, false, errAway
 	}
 	return s.Store.Elect(ctx, office, holder, ttl)
 }
 
 func (s *awayStore) LoadAlerting(ctx context.Context) (store.Alerting, error) {
-	if s.away.all {
+	if s.away.all.Load() {
 		return store.Alerting{}, errAway
 	}
 	return s.Store.LoadAlerting(ctx)
 }
 
 func (s *awayStore) SaveAlerting(ctx context.Context, c *store.AlertingChanges) error {
-	if s.away.all || s.away.saves {
+	if s.away.all.Load() || s.away.saves.Load() {
 		return errAway
 	}
 	return s.Store.SaveAlerting(ctx, c)
@@ -156,14 +157,14 @@ func TestWithoutTheDatabaseWhoSpeaksGoesOn(t *testing.T) {
 		w.fire("Up/a")
 		w.pass(10 * time.Minute)
 		w.wantHeard("ops", "+Up/a")
-		db.all = true
+		db.all.Store(true)
 		w.fire("DatabaseDown/x")
 		w.pass(time.Minute)
 		w.wantHeard("ops", "+DatabaseDown/x")
 		w.resolve("Up/a")
 		w.pass(10 * time.Minute)
 		w.wantHeard("ops", "-Up/a")
-		db.all = false
+		db.all.Store(false)
 		w.pass(10 * time.Second)
 		w.crash()
 		w.start()
@@ -179,7 +180,8 @@ func TestWithoutTheDatabaseWhoSpeaksGoesOn(t *testing.T) {
 // Started without a database nobody knows who speaks; rather twice than not at all.
 func TestAStartWithoutTheDatabase(t *testing.T) {
 	inWorld(t, testConfig(), func(w *world) {
-		db := &away{all: true}
+		db := &away{}
+		db.all.Store(true)
 		w.crash()
 		w.wrap = db.before
 		w.start()
@@ -188,7 +190,7 @@ func TestAStartWithoutTheDatabase(t *testing.T) {
 		w.wantHeard("ops")
 		w.pass(time.Minute)
 		w.wantHeard("ops", "+DatabaseDown/x")
-		db.all = false
+		db.all.Store(false)
 		w.pass(time.Hour)
 		w.wantHeard("ops")
 		w.resolve("DatabaseDown/x")

@@ -59,6 +59,30 @@ func (e *ear) send(_ context.Context, m *message) (string, error) {
 	return "heard", nil
 }
 
+// failing decides from now on whether a try fails; nil = none does.
+func (e *ear) failing(fail func(try int) error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.fail = fail
+}
+
+func (e *ear) triedAt() []time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.tries)
+}
+
+// ids are those of the messages that take has not taken.
+func (e *ear) ids() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var all []string
+	for i := range e.heard {
+		all = append(all, e.heard[i].id)
+	}
+	return all
+}
+
 // take returns what was heard since the last call: one line for each message, as
 // "+Up/a +Up/b -Up/c" for alerts that fire and that have ended.
 func (e *ear) take() []string {
