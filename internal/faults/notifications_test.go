@@ -16,15 +16,15 @@ import (
 	"time"
 )
 
-// pager is a webhook that notes what it is told, by alert and status, and under which ids.
-type pager struct {
+// hook is a webhook that notes what it is told, by alert and status, and under which ids.
+type hook struct {
 	*httptest.Server
 	mu   sync.Mutex
 	told map[string]map[string]int // "A firing" → id → how often
 }
 
-func newPager(t *testing.T) *pager {
-	p := &pager{told: map[string]map[string]int{}}
+func newHook(t *testing.T) *hook {
+	p := &hook{told: map[string]map[string]int{}}
 	p.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		var m struct {
 			Alerts []struct {
@@ -50,7 +50,7 @@ func newPager(t *testing.T) *pager {
 }
 
 // await waits until the pager has been told something.
-func (p *pager) await(t *testing.T, what string) {
+func (p *hook) await(t *testing.T, what string) {
 	t.Helper()
 	eventually(t, 90*time.Second, what, func() error {
 		p.mu.Lock()
@@ -65,13 +65,13 @@ func (p *pager) await(t *testing.T, what string) {
 // watched is a service with rules that fire whatever is measured.
 type watched struct {
 	*service
-	*pager
+	*hook
 	rules map[string]string // expressions by alert
 	file  string
 }
 
 func newWatched(t *testing.T, url string) *watched {
-	w := &watched{pager: newPager(t), rules: map[string]string{}, file: filepath.Join(t.TempDir(), "test.rules.yaml")}
+	w := &watched{hook: newHook(t), rules: map[string]string{}, file: filepath.Join(t.TempDir(), "test.rules.yaml")}
 	w.service = newService(t, url, configured(fmt.Sprintf(`
 alerts: {rules: ["%s"], evaluation_interval: 1s, scrape_interval: 1s, resend_delay: 1s, for_grace_period: 1s}
 notifications:
@@ -79,7 +79,7 @@ notifications:
   group_wait: 1s
   group_interval: 1s
   receivers: [{name: pager, type: webhook, url: "%s", allow_private_addresses: true}]
-`, w.file, w.pager.URL)))
+`, w.file, w.hook.URL)))
 	return w
 }
 
@@ -92,6 +92,13 @@ func (w *watched) write(t *testing.T) {
 	}
 	if err := os.WriteFile(w.file, []byte(b.String()), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func (w *watched) reload(t *testing.T) {
+	t.Helper()
+	if status, body, err := w.do(http.MethodPost, "/-/reload", ""); err != nil || status != http.StatusOK {
+		t.Fatalf("reload: %d %s %v", status, body, err)
 	}
 }
 
@@ -140,9 +147,7 @@ func TestAlertsOverKills(t *testing.T) {
 			name := fmt.Sprintf("During%d", i)
 			w.rules[name] = always
 			w.write(t)
-			if status, body, err := w.do(http.MethodPost, "/-/reload", ""); err != nil || status != http.StatusOK {
-				t.Fatalf("reload: %d %s %v", status, body, err)
-			}
+			w.reload(t)
 			lapse(time.Duration(500+rand.IntN(3000)) * time.Millisecond)
 			w.kill()
 			w.start()
@@ -152,9 +157,7 @@ func TestAlertsOverKills(t *testing.T) {
 
 		w.rules["Lasting"] = silent
 		w.write(t)
-		if status, body, err := w.do(http.MethodPost, "/-/reload", ""); err != nil || status != http.StatusOK {
-			t.Fatalf("reload: %d %s %v", status, body, err)
-		}
+		w.reload(t)
 		w.await(t, "Lasting resolved")
 		w.kill()
 		delete(w.rules, "Vanishing") // ends while nobody is there to see it
@@ -167,14 +170,14 @@ func TestAlertsOverKills(t *testing.T) {
 			t.Errorf("exit code %d", code)
 		}
 
-		w.pager.mu.Lock()
-		defer w.pager.mu.Unlock()
+		w.hook.mu.Lock()
+		defer w.hook.mu.Unlock()
 		for what, ids := range w.told {
 			twice := 0
 			for _, n := range ids {
 				twice = max(twice, n)
 			}
-			if strings.HasPrefix(what, "During") || what == "Lasting firing" || what == "Vanishing firing" {
+			if strings.HasPrefix(what, "During") || strings.HasPrefix(what, "Lasting") || what == "Vanishing firing" {
 				twice = min(twice, 1) // a kill may have come before the log
 			}
 			if len(ids) != 1 || twice != 1 {
