@@ -46,6 +46,7 @@ type book struct {
 	pending  pending
 	dropped  uint64 // alerts there was no room for
 	loadedAt time.Time
+	era      uint64 // grows when the speaking ends: jobs from before must not go on after
 }
 
 func newBook(p *plan, source string) *book {
@@ -158,6 +159,7 @@ func (b *book) speak(yes bool, now time.Time) {
 	b.speaking = yes
 	b.regroup(now)
 	if !yes {
+		b.era++
 		return
 	}
 	for _, k := range b.alerts {
@@ -193,9 +195,6 @@ func (b *book) load(a store.Alerting, whole bool, now time.Time) {
 		k.records = map[string]store.Alert{}
 		for _, r := range stored[fp] {
 			k.records[r.Source] = r
-			if r.Source == b.source && !heard {
-				k.saved = r.EndsAt
-			}
 		}
 		if heard {
 			k.records[b.source] = own
@@ -229,6 +228,9 @@ func (b *book) records(all []store.Alert, whole bool) map[string][]store.Alert {
 		}
 		if what, unsaved := b.pending.noted[r.Fingerprint]; unsaved {
 			k.noted = what
+		}
+		if _, heard := k.records[b.source]; r.Source == b.source && !heard {
+			k.saved = r.EndsAt // what other replicas see, until the evaluator's first report
 		}
 		stored[r.Fingerprint] = append(stored[r.Fingerprint], b.prolonged(r))
 	}

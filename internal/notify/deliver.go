@@ -72,7 +72,7 @@ func (m *Manager) deliver(ctx context.Context, j *job) (answer string, pause tim
 	defer cancel()
 	wait := firstWait
 	for {
-		if !m.maySpeak(ctx) {
+		if !m.maySpeak(ctx, j.era) {
 			if err == nil {
 				err = errNotOurs
 			}

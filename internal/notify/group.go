@@ -49,6 +49,7 @@ type job struct {
 	reason  string
 	message string // identifies the notification; the same for each try
 	expires time.Time
+	era     uint64
 }
 
 // join puts an alert into the groups of all receivers it is for.
@@ -129,7 +130,7 @@ func (b *book) due(now time.Time) []*job {
 		if j == nil {
 			continue
 		}
-		g.busy = true
+		g.busy, j.era = true, b.era
 		jobs = append(jobs, j)
 	}
 	return jobs

@@ -135,7 +135,7 @@ func (m *Manager) holds() *store.Term {
 // its term so that nobody takes over while the try lasts. One that was frozen finds out here: an
 // answer from before says nothing, and an error counts as the dark only while the keeper, awake,
 // finds it dark too.
-func (m *Manager) maySpeak(ctx context.Context) bool {
+func (m *Manager) maySpeak(ctx context.Context, era uint64) bool {
 	for ctx.Err() == nil {
 		asked := time.Now()
 		var term store.Term
@@ -148,7 +148,7 @@ func (m *Manager) maySpeak(ctx context.Context) bool {
 			return false
 		}
 		if time.Since(asked) <= m.opt.Interval/2 && (err == nil || m.awake()) {
-			return m.judge(term, held, err)
+			return m.judge(term, held, err, era)
 		}
 		timer := time.NewTimer(m.opt.Interval / 10)
 		select {
@@ -160,10 +160,13 @@ func (m *Manager) maySpeak(ctx context.Context) bool {
 	return false
 }
 
-// judge says what an answer to maySpeak's question means.
-func (m *Manager) judge(term store.Term, held bool, err error) bool {
+// judge says what an answer to maySpeak's question means for a job of an era.
+func (m *Manager) judge(term store.Term, held bool, err error, era uint64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if era != m.book.era {
+		return false
+	}
 	if err != nil {
 		return m.book.speaking
 	}

@@ -104,7 +104,8 @@ func (m *Manager) Start() {
 }
 
 // Stop lets what is being sent end, as far as ctx allows, stores what is to be stored and gives up
-// the office, so that a successor need not wait.
+// the office, so that a successor need not wait. With the database away it leaves both: the office
+// ends by itself, and doc.go says what is told again.
 func (m *Manager) Stop(ctx context.Context) error {
 	close(m.stopping)
 	m.stop()
@@ -114,11 +115,23 @@ func (m *Manager) Stop(ctx context.Context) error {
 	m.sends.Wait()
 	unhurried()
 	err := m.save(ctx)
-	if m.holds() != nil {
-		err = errors.Join(err, m.ask(ctx, m.asking, m.answerTime(), func(ctx context.Context) error { return m.opt.Office.Resign(ctx, office, m.holder) }))
+	if err == nil && m.holds() != nil {
+		err = m.ask(ctx, m.asking, m.answerTime(), func(ctx context.Context) error { return m.opt.Office.Resign(ctx, office, m.holder) })
 	}
-	m.questions.Wait()
-	return err
+	if err != nil {
+		m.log.Warn("stopping without the last word to the database", "cause", err)
+	}
+	joined := make(chan struct{})
+	go func() {
+		defer close(joined)
+		m.questions.Wait()
+	}()
+	select {
+	case <-joined:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("a question to the database is still open: %w", ctx.Err())
+	}
 }
 
 // Notify takes in what the evaluator reports: a rules.NotifyFunc. It never waits for anything.

@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -197,4 +198,63 @@ func TestAStartWithoutTheDatabase(t *testing.T) {
 		w.pass(10 * time.Minute)
 		w.wantHeard("ops", "-DatabaseDown/x")
 	})
+}
+
+// Other replicas must not take an alert for over because the one that sees it was restarted.
+func TestTheFirstReportAfterARestartIsStored(t *testing.T) {
+	inWorld(t, testConfig(), func(w *world) {
+		w.fire("Up/a")
+		w.pass(time.Minute)
+		w.crash()
+		time.Sleep(2 * time.Minute)
+		w.start()
+		w.pass(time.Minute)
+		found, err := w.db.LoadAlerting(w.t.Context())
+		w.ok(err)
+		if len(found.Alerts) != 1 || time.Until(found.Alerts[0].EndsAt) < validity-time.Minute {
+			w.t.Errorf("at %v stored %+v", time.Now(), found.Alerts)
+		}
+	})
+}
+
+func TestStoppingWithoutTheDatabase(t *testing.T) {
+	inWorld(t, testConfig(), func(w *world) {
+		db := &away{}
+		w.crash()
+		w.wrap = db.before
+		w.start()
+		w.fire("Up/a")
+		w.pass(time.Minute)
+		db.all.Store(true)
+		w.fire("Up/b")
+		w.pass(time.Second)
+		w.ears["ops"].take()
+		w.stop()
+		db.all.Store(false)
+		w.start()
+		w.pass(10 * time.Minute)
+		w.wantHeard("ops", "+Up/a +Up/b")
+	})
+}
+
+// A job that was waiting for its next try when another replica took over does not go on when this
+// one takes over again: the log may have changed.
+func TestAJobDoesNotOutliveItsTerm(t *testing.T) {
+	m := &Manager{log: slog.New(slog.DiscardHandler), book: newBook(&plan{cfg: testConfig()}, "one")}
+	m.opt.Now = time.Now
+	first, second := store.Term{Number: 1}, store.Term{Number: 3}
+	m.term = &first
+	m.book.speak(true, time.Now())
+	era := m.book.era
+	if !m.judge(first, true, nil, era) || !m.judge(store.Term{}, false, errAway, era) {
+		t.Error("may not speak in its term, or in the dark")
+	}
+	if m.judge(second, true, nil, era) || m.judge(store.Term{}, false, errAway, era) {
+		t.Error("speaks after its term")
+	}
+	m.term = &second
+	m.book.speak(true, time.Now())
+	if m.judge(second, true, nil, era) || !m.judge(second, true, nil, m.book.era) {
+		t.Error("the old job goes on, or the new one does not")
+	}
 }
