@@ -27,7 +27,7 @@ type known struct {
 	records map[string]store.Alert // by replica
 	alert   Alert                  // the records put together
 	rev     uint64                 // changes when the alert begins or ends
-	saved   time.Time              // EndsAt of this replica's record as it was handed to be stored
+	saved   time.Time              // EndsAt of this replica's record as this process handed it to be stored
 	noted   string                 // what the history says of it
 	in      map[groupID]bool       // groups that have yet to be told something of it
 }
@@ -228,9 +228,6 @@ func (b *book) records(all []store.Alert, whole bool) map[string][]store.Alert {
 		}
 		if what, unsaved := b.pending.noted[r.Fingerprint]; unsaved {
 			k.noted = what
-		}
-		if _, heard := k.records[b.source]; r.Source == b.source && !heard {
-			k.saved = r.EndsAt // what other replicas see, until the evaluator's first report
 		}
 		stored[r.Fingerprint] = append(stored[r.Fingerprint], b.prolonged(r))
 	}

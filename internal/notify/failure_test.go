@@ -195,3 +195,53 @@ func TestStopWaitsForWhatIsUnderWayAndNoLonger(t *testing.T) {
 		}
 	})
 }
+
+// An alert that ends while its beginning is being told is told as ended afterwards.
+func TestAnEndWhileTheBeginningIsTold(t *testing.T) {
+	inWorld(t, testConfig(), func(w *world) {
+		w.ears["ops"].failing(func(try int) error {
+			if try == 1 {
+				w.resolve("Up/a")
+				return &failure{cause: "answered 500"}
+			}
+			return nil
+		})
+		w.firing["Up/a"] = time.Now()
+		w.report("Up/a", time.Time{})
+		time.Sleep(time.Minute)
+		w.wantHeard("ops", "+Up/a")
+		w.pass(10 * time.Minute)
+		w.wantHeard("ops", "-Up/a")
+	})
+}
+
+// The evaluator repeats an end for a quarter of an hour; it is no news.
+func TestARepeatedEndIsNoNews(t *testing.T) {
+	inWorld(t, testConfig(), func(w *world) {
+		w.fire("Up/a")
+		w.pass(10 * time.Minute)
+		since := w.firing["Up/a"]
+		w.resolve("Up/a")
+		w.pass(10 * time.Minute)
+		w.wantHeard("ops", "+Up/a", "-Up/a")
+		w.m.Notify(w.t.Context(), "x", ruleAlert("Up/a", since, time.Now().Add(-10*time.Minute)))
+		if left := w.m.State().Alerts; len(left) != 0 {
+			w.t.Errorf("remembers %v", left)
+		}
+	})
+}
+
+// Without the office a replica stores its own alerts and nothing else.
+func TestWhoDoesNotHoldTheOfficeStoresOnlyItsAlerts(t *testing.T) {
+	p := newPending()
+	p.alerts["f"], p.noted["f"], p.ended["g"], p.told[groupID{"r", "k"}] = store.Alert{}, fired, true, store.Told{}
+	p.remember(store.AlertEvent{})
+	c, taken := p.take(nil)
+	if len(c.Alerts) != 1 || len(c.Noted)+len(c.Ended)+len(c.Told)+len(c.History) != 0 {
+		t.Errorf("stores %+v", c)
+	}
+	p.giveBack(taken)
+	if c, _ = p.take(&store.Term{}); len(c.Alerts) != 1 || len(c.Noted) != 1 || len(c.Ended) != 1 || len(c.Told) != 1 || len(c.History) != 1 {
+		t.Errorf("in office it stores %+v", c)
+	}
+}
