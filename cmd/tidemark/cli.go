@@ -59,7 +59,7 @@ type streams struct {
 	out, err io.Writer
 }
 
-const description = `Tidemark takes in events and request timings, keeps every event it said yes to, and turns them into statistics.
+const description = `Tidemark takes in events and request timings, keeps every event it said yes to, and turns them into statistics, metrics and alerts.
 
 With nothing configured it listens on 127.0.0.1:8080 and keeps everything under ./data. Begin with: tidemark serve`
 
