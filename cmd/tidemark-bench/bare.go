@@ -110,10 +110,18 @@ func bareDoor() (*httpapi.Server, error) {
 		Operations: operations,
 		Backlog:    struct{ httpapi.Backlog }{}, Accounts: struct{ httpapi.Accounts }{},
 		Events: struct{ httpapi.Events }{}, Keys: struct{ httpapi.Keys }{}, System: struct{ httpapi.System }{},
-		Reload: func(context.Context) error { return nil }, Metrics: http.NotFoundHandler(),
+		Alerts: struct{ httpapi.Alerts }{}, Silences: struct{ silences }{}, AlertHistory: struct{ history }{},
+		ObserveOperation: func(context.Context, string, time.Duration) {},
+		Reload:           func(context.Context) error { return nil }, Metrics: http.NotFoundHandler(),
 		Logger: logger, Now: time.Now,
 	})
 }
+
+// These have names of their own: a method of each has the interface's.
+type (
+	silences = httpapi.Silences
+	history  = httpapi.AlertHistory
+)
 
 // forgetful is a journal that says yes at once and keeps nothing.
 type forgetful struct {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"strings"
 	"sync/atomic"
@@ -16,7 +17,10 @@ func TestTheDoorWithoutAJournalTakesTheLoad(t *testing.T) {
 	parent, alive := io.Pipe()
 	out, stdout := io.Pipe()
 	ended := make(chan error, 1)
-	go func() { ended <- serveBare(parent, stdout) }()
+	go func() {
+		err := serveBare(parent, stdout)
+		ended <- errors.Join(err, stdout.CloseWithError(err))
+	}()
 	addr, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
