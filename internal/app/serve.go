@@ -125,6 +125,8 @@ See it come back:
   curl -s %[1]s/api/analytics/events/recent
 What became of everything:
   curl -s %[1]s/api/analytics/ledger
+What is wrong, if anything:
+  curl -s %[1]s/api/analytics/alerts
 Metrics: %[1]s/metrics   API: %[1]s/api/openapi.json
 
 `, url, a.cfg.Data.Dir)

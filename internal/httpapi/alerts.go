@@ -46,7 +46,7 @@ type AlertEvent struct {
 
 // AlertTestAnswer is the answer of POST /alerts/test.
 type AlertTestAnswer struct {
-	Success bool              `json:"success" doc:"Whether every receiver took it"`
+	Success bool              `json:"success" doc:"Whether every receiver took it; false where none is configured"`
 	Results []AlertTestResult `json:"results" nullable:"false"`
 }
 
@@ -169,7 +169,7 @@ func (s *Server) testAlerts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out := AlertTestAnswer{Success: true, Results: make([]AlertTestResult, len(results))}
+	out := AlertTestAnswer{Success: len(results) > 0, Results: make([]AlertTestResult, len(results))}
 	for i, t := range results {
 		out.Success = out.Success && t.Sent
 		out.Results[i] = AlertTestResult{Receiver: t.Receiver, Type: t.Type, Sent: t.Sent, Answer: t.Answer,

@@ -60,6 +60,10 @@ func TestAlertsTest(t *testing.T) {
 	if body["success"] != false || len(results) != 2 || first["answer"] != "200 OK" || first["duration_ms"] != 12.35 {
 		t.Errorf("answer %v", body)
 	}
+	w.memory.nobody = true
+	if body := w.post(t, "/api/analytics/alerts/test", "").want(200).json(); body["success"] != false {
+		t.Errorf("nobody is told, and the answer is %v", body)
+	}
 	w.memory.storeErr = errs.New(errs.Conflict, "a test is under way")
 	w.post(t, "/api/analytics/alerts/test", "").problem(409)
 }

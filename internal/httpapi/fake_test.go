@@ -34,6 +34,7 @@ type memory struct {
 	alerts   []notify.AlertState
 	history  []store.AlertEvent
 	asked    store.AlertHistoryFilter
+	nobody   bool // is to be told
 	silences []store.Silence
 }
 
@@ -184,6 +185,9 @@ func (s slowStore) WaitStored(ctx context.Context, seq uint64) error {
 func (m *memory) State() notify.State { return notify.State{Notifies: true, Alerts: m.alerts} }
 
 func (m *memory) Test(context.Context) ([]notify.TestResult, error) {
+	if m.nobody {
+		return nil, m.storeErr
+	}
 	return []notify.TestResult{
 		{Receiver: "pager", Type: "webhook", Sent: true, Answer: "200 OK", Took: 12345 * time.Microsecond},
 		{Receiver: "chat", Type: "slack", Answer: "no answer in time"},
