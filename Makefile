@@ -87,7 +87,7 @@ test-faults: build
 	go test -count=1 -timeout 60m ./internal/faults -faults=long -v
 
 # Figures beside the machine's raw limits; run it on a quiet machine.
-bench: build
+bench: build $(TOOLS)/prometheus
 	go run ./cmd/tidemark-bench -tidemark $(BIN) -json bin/bench.json
 	cat bin/bench.json
 

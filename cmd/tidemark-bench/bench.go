@@ -26,10 +26,11 @@ const (
 
 // bench measures one database after the other.
 type bench struct {
-	binary   string
-	dir      string
-	plan     plan
-	progress io.Writer
+	binary     string
+	prometheus string
+	dir        string
+	plan       plan
+	progress   io.Writer
 }
 
 func (b *bench) run(ctx context.Context, databases []string) (*report, error) {
@@ -40,6 +41,10 @@ func (b *bench) run(ctx context.Context, databases []string) (*report, error) {
 		if err := b.measure(ctx, f); err != nil {
 			return r, fmt.Errorf("%s: %w", name, err)
 		}
+	}
+	r.Evaluator = &watching{}
+	if err := b.watch(ctx, r.Evaluator); err != nil {
+		return r, fmt.Errorf("evaluator: %w", err)
 	}
 	return r, nil
 }

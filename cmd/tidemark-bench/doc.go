@@ -3,7 +3,7 @@
 // Command tidemark-bench measures Tidemark beside the raw limits of the machine it runs on, in one
 // run: the store's own batch insert without a service around it, events stored and accepted over
 // HTTP, latencies beside the disk's own fsync and beside the same door without a journal, memory,
-// and bytes on disk. It prints a table, and JSON on request, with every target passed or missed.
+// and bytes on disk; and what evaluating alert rules costs, beside a real Prometheus. It prints a table, and JSON on request, with every target passed or missed.
 //
 //	go run ./cmd/tidemark-bench -tidemark bin/tidemark -db duckdb,postgres -json out.json
 //	go run ./cmd/tidemark-bench -tidemark bin/tidemark -short -events 200000

@@ -28,12 +28,13 @@ func main() {
 
 // options is the command line.
 type options struct {
-	binary    string
-	databases []string
-	json      string
-	dir       string
-	limit     time.Duration
-	plan      plan
+	binary     string
+	prometheus string
+	databases  []string
+	json       string
+	dir        string
+	limit      time.Duration
+	plan       plan
 }
 
 // plan is how much is measured.
@@ -44,6 +45,7 @@ type plan struct {
 	Latency time.Duration `json:"latency_for_ns"`   // how long single events are sent by the clock
 	Locks   int           `json:"locks"`            // how often the store is locked, each time for lockedFor
 	Settle  time.Duration `json:"idle_after_ns"`    // how long after the start idle memory is read
+	Watch   time.Duration `json:"evaluator_for_ns"` // how long each measurement of the evaluator takes
 	Syncs   int           `json:"disk_syncs"`       // appends of the disk's own measurement
 	Batches []int         `json:"raw_batch_events"` // events a transaction of the raw limit
 }
@@ -53,10 +55,11 @@ func newPlan(events int, short bool) plan {
 	p := plan{
 		Events: events, Sample: min(events/5, 1_000_000),
 		Singles: 15 * time.Second, Latency: 30 * time.Second, Locks: 3, Settle: 10 * time.Second,
-		Syncs: 3000, Batches: []int{5000, 20_000},
+		Watch: 90 * time.Second, Syncs: 3000, Batches: []int{5000, 20_000},
 	}
 	if short {
 		p.Singles, p.Latency, p.Locks, p.Settle, p.Syncs = 3*time.Second, 5*time.Second, 1, 2*time.Second, 500
+		p.Watch = 9 * time.Second
 	}
 	return p
 }
@@ -66,7 +69,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f := flag.NewFlagSet("tidemark-bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&o.binary, "tidemark", "bin/tidemark", "the service's `binary`")
-	databases := f.String("db", "duckdb,postgres", "`databases` to measure")
+	f.StringVar(&o.prometheus, "prometheus", "bin/tools/prometheus", "the `binary` of Prometheus to compare rules with")
+	databases := f.String("db", "duckdb,postgres", "`databases` to measure; none = only what needs none of its own")
 	events := f.Int("events", 5_000_000, "`rows` at which the grown database is measured")
 	f.StringVar(&o.json, "json", "", "`file` to write the figures to as JSON")
 	f.StringVar(&o.dir, "dir", "/var/tmp", "`directory` on the disk to measure; everything made in it is removed")
@@ -78,10 +82,12 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
-	o.databases = strings.Split(*databases, ",")
+	if *databases != "none" {
+		o.databases = strings.Split(*databases, ",")
+	}
 	for _, name := range o.databases {
 		if !slices.Contains([]string{duckDB, postgreSQL}, name) {
-			return o, fmt.Errorf("-db wants %s or %s, with a comma between them", duckDB, postgreSQL)
+			return o, fmt.Errorf("-db wants none, or %s or %s with a comma between them", duckDB, postgreSQL)
 		}
 	}
 	if *events < 50_000 {
@@ -90,6 +96,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	o.plan = newPlan(*events, *short)
 	var err error
 	o.binary, err = filepath.Abs(o.binary)
+	if err == nil {
+		o.prometheus, err = filepath.Abs(o.prometheus)
+	}
 	return o, err
 }
 
@@ -124,7 +133,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
-	b := &bench{binary: o.binary, dir: dir, plan: o.plan, progress: stderr}
+	b := &bench{binary: o.binary, prometheus: o.prometheus, dir: dir, plan: o.plan, progress: stderr}
 	report, err := b.run(ctx, o.databases)
 	if err != nil {
 		// Not a miss but no measurement: what was measured before is still worth reading.

@@ -60,6 +60,32 @@ func TestEachTargetIsMissedAlone(t *testing.T) {
 	}
 }
 
+func TestEachTargetOfTheEvaluatorIsMissedAlone(t *testing.T) {
+	for missed, change := range map[string]func(*watching){
+		"":                          func(*watching) {},
+		"memory that it adds, idle": func(w *watching) { w.Idle++ },
+		"memory that it adds with":  func(w *watching) { w.Loaded++ },
+		"the shipped rules":         func(w *watching) { w.Shipped++ },
+		"100 rules / the same":      func(w *watching) { w.Own++ },
+	} {
+		w := &watching{Without: 50e6, Idle: 90e6, Loaded: 200e6, Series: 10_000, Shipped: 10 * time.Millisecond,
+			Rules: 100, Own: 110 * time.Millisecond, Theirs: 100 * time.Millisecond}
+		change(w)
+		var names []string
+		for _, v := range w.judge() {
+			if !v.Pass {
+				names = append(names, v.Name)
+			}
+		}
+		if missed == "" && len(names) > 0 || missed != "" && (len(names) != 1 || !strings.HasPrefix(names[0], missed)) {
+			t.Errorf("missed %q, want only %q", names, missed)
+		}
+	}
+	if all := new(watching).judge(); len(all) > 0 {
+		t.Errorf("verdicts without measurements: %v", all)
+	}
+}
+
 func TestReportSaysWhatItHas(t *testing.T) {
 	other := &figures{Database: duckDB, NotLocked: "it cannot be"}
 	r := &report{Machine: thisMachine(t.TempDir()), Plan: newPlan(5_000_000, false), Databases: []*figures{good(), other}, Failure: "the disk is gone"}
@@ -95,6 +121,7 @@ func TestCommandLine(t *testing.T) {
 		"defaults":         {args: ""},
 		"one database":     {args: "-db postgres -short -events 200000"},
 		"unknown database": {args: "-db oracle", bad: true},
+		"no database":      {args: "-db none"},
 		"too few events":   {args: "-events 10", bad: true},
 		"an argument":      {args: "x", bad: true},
 	} {
@@ -104,7 +131,7 @@ func TestCommandLine(t *testing.T) {
 			if (err != nil) != c.bad {
 				t.Fatalf("error %v", err)
 			}
-			if err == nil && (o.plan.Sample < 10_000 || len(o.databases) == 0) {
+			if err == nil && (o.plan.Sample < 10_000 || (len(o.databases) == 0) != strings.Contains(c.args, "none")) {
 				t.Errorf("options: %+v", o)
 			}
 		})

@@ -46,12 +46,13 @@ const (
 )
 
 // startService starts the program on an empty data directory and waits until it is ready.
-func startService(ctx context.Context, binary, dir, databaseURL string) (*service, error) {
+func startService(ctx context.Context, binary, dir, databaseURL string, more ...string) (*service, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
 	args := []string{"serve", "--web.listen-address=" + addr, "--data.dir=" + filepath.Join(dir, dataDir), "--log.format=text"}
+	args = append(args, more...)
 	if databaseURL != "" {
 		args = append(args, "--database.url="+databaseURL)
 	}

@@ -74,6 +74,9 @@ func (r *report) print(to io.Writer) error {
 	}
 	fmt.Fprint(w, "\n")
 	for _, row := range r.rows() {
+		if len(r.Databases) == 0 {
+			break
+		}
 		fmt.Fprint(w, row.name)
 		for _, f := range r.Databases {
 			fmt.Fprint(w, "\t", row.cell(f))
@@ -90,6 +93,10 @@ func (r *report) print(to io.Writer) error {
 			_, e := fmt.Fprintf(to, "%s: not measured with the store locked: %s\n", f.Database, f.NotLocked)
 			err = errors.Join(err, e)
 		}
+	}
+	if e := r.Evaluator; e != nil && e.NoPrometheus != "" {
+		_, e := fmt.Fprintf(to, "evaluator: not compared with Prometheus: %s\n", e.NoPrometheus)
+		err = errors.Join(err, e)
 	}
 	if r.Failure != "" {
 		_, e := fmt.Fprintf(to, "\nNOT COMPLETE: %s\n", r.Failure)

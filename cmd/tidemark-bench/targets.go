@@ -31,6 +31,10 @@ const (
 	lockedOfFree    = 1.5
 	idleMegabytes   = 120
 	loadedMegabytes = 600
+	watchIdle       = 40  // MB that the evaluator adds
+	watchLoaded     = 150 // with watchedSeries
+	shippedMillis   = 10
+	likePrometheus  = 1.1
 )
 
 // judge compares what was measured with the targets. What was not measured gets no verdict.
@@ -39,6 +43,25 @@ func (r *report) judge() {
 	for _, f := range r.Databases {
 		r.Verdicts = append(r.Verdicts, f.judge()...)
 	}
+	if r.Evaluator != nil {
+		r.Verdicts = append(r.Verdicts, r.Evaluator.judge()...)
+	}
+}
+
+func (w *watching) judge() (all []verdict) {
+	add := func(measured bool, v verdict) {
+		if measured {
+			v.Database, v.Pass = "evaluator", v.Measured <= v.Bound
+			all = append(all, v)
+		}
+	}
+	add(w.Idle > 0, verdict{Name: "memory that it adds, idle", Measured: inMegabytes(w.Idle - w.Without), Bound: watchIdle, Unit: "MB"})
+	add(w.Loaded > 0, verdict{Name: fmt.Sprintf("memory that it adds with %d series", w.Series),
+		Measured: inMegabytes(w.Loaded - w.Without), Bound: watchLoaded, Unit: "MB"})
+	add(w.Shipped > 0, verdict{Name: "the shipped rules once", Measured: milliseconds(w.Shipped), Bound: shippedMillis, Unit: "ms"})
+	add(w.Theirs > 0, verdict{Name: fmt.Sprintf("%d rules / the same in Prometheus", w.Rules),
+		Measured: float64(w.Own) / float64(w.Theirs), Bound: likePrometheus, Unit: "x"})
+	return all
 }
 
 func (f *figures) judge() (all []verdict) {
