@@ -90,6 +90,7 @@ test-faults: build
 bench: build $(TOOLS)/prometheus
 	go run ./cmd/tidemark-bench -tidemark $(BIN) -json bin/bench.json
 	cat bin/bench.json
+	go test -run '^$$' -bench 'Middleware|Scrape' -benchtime 2s ./internal/httpapi ./internal/telemetry
 
 clean:
 	rm -rf bin
