@@ -160,7 +160,9 @@ func (a *App) openStore(ctx context.Context) error {
 func openStore(ctx context.Context, cfg Config, logger *slog.Logger, tracer trace.Tracer) (*store.Store, error) {
 	return store.Open(ctx, store.Config{
 		URL: cfg.Database.URL, Dir: cfg.Data.Dir, MemoryLimit: cfg.Database.MemoryLimit, Threads: cfg.Database.Threads,
-		QueryTimeout: time.Duration(cfg.Database.QueryTimeout), Logger: logger.With("component", "store"), Now: time.Now, Tracer: tracer,
+		QueryTimeout: time.Duration(cfg.Database.QueryTimeout),
+		Questions:    cfg.Questions.Concurrency, QuestionWait: time.Duration(cfg.Questions.Wait),
+		Logger: logger.With("component", "store"), Now: time.Now, Tracer: tracer,
 	})
 }
 

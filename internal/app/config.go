@@ -23,6 +23,7 @@ type Config struct {
 	Web        Web        `yaml:"web"`
 	Data       Data       `yaml:"data"`
 	Database   Database   `yaml:"database"`
+	Questions  Questions  `yaml:"questions"`
 	Journal    Journal    `yaml:"journal"`
 	Log        Log        `yaml:"log"`
 	Limits     Limits     `yaml:"limits"`
@@ -55,6 +56,12 @@ type Database struct {
 	QueryTimeout Duration `yaml:"query_timeout"`
 	MemoryLimit  string   `yaml:"memory_limit"` // of the embedded database, as "256MB"
 	Threads      int      `yaml:"threads"`      // of the embedded database; 0 = one per CPU
+}
+
+// Questions bounds what is asked about stored events.
+type Questions struct {
+	Concurrency int      `yaml:"concurrency"` // answered at once
+	Wait        Duration `yaml:"wait"`        // for a turn, before 503
 }
 
 // Journal is where events are until the database has them; an empty URL means the embedded one.
@@ -141,11 +148,12 @@ type Thresholds struct {
 func Default() Config {
 	l, s := event.DefaultLimits(), settings.Defaults()
 	return Config{
-		Web:      Web{ListenAddress: "127.0.0.1:8080", ShutdownTimeout: Duration(30 * time.Second)},
-		Data:     Data{Dir: "./data"},
-		Database: Database{QueryTimeout: Duration(30 * time.Second), MemoryLimit: "192MB"},
-		Journal:  Journal{MaxBytes: 4 << 30, MinFree: 64 << 20, MaxAge: Duration(7 * 24 * time.Hour)},
-		Log:      Log{Level: "info"},
+		Web:       Web{ListenAddress: "127.0.0.1:8080", ShutdownTimeout: Duration(30 * time.Second)},
+		Data:      Data{Dir: "./data"},
+		Database:  Database{QueryTimeout: Duration(30 * time.Second), MemoryLimit: "192MB"},
+		Questions: Questions{Concurrency: 2, Wait: Duration(5 * time.Second)},
+		Journal:   Journal{MaxBytes: 4 << 30, MinFree: 64 << 20, MaxAge: Duration(7 * 24 * time.Hour)},
+		Log:       Log{Level: "info"},
 		Limits: Limits{
 			RequestBytes: 1 << 20, EventBytes: l.EventBytes, Keys: l.Keys, KeyLength: l.KeyLength,
 			StringLength: l.StringLength, Depth: l.Depth, Tags: l.Tags, TagLength: l.TagLength, ContextLength: l.ContextLength,
@@ -248,6 +256,8 @@ func (c *Config) positive() map[string]int64 {
 	return map[string]int64{
 		"web.shutdown_timeout":   int64(c.Web.ShutdownTimeout),
 		"database.query_timeout": int64(c.Database.QueryTimeout),
+		"questions.concurrency":  int64(c.Questions.Concurrency),
+		"questions.wait":         int64(c.Questions.Wait),
 		"journal.max_bytes":      c.Journal.MaxBytes,
 		"journal.max_age":        int64(c.Journal.MaxAge),
 		"limits.request_bytes":   c.Limits.RequestBytes,

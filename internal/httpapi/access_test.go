@@ -29,6 +29,8 @@ var scopes = map[string]string{
 	"GET /api/analytics/events":                                 "read",
 	"GET /api/analytics/events/recent":                          "read",
 	"GET /api/analytics/events/stats":                           "read",
+	"GET /api/analytics/events/timeseries":                      "read",
+	"GET /api/analytics/events/breakdown":                       "read",
 	"GET /api/analytics/events/{event_id}":                      "read",
 	"PATCH /api/analytics/events/{event_id}":                    "admin",
 	"DELETE /api/analytics/events/{event_id}":                   "admin",

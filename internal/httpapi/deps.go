@@ -23,6 +23,7 @@ type Deps struct {
 	Backlog    Backlog
 	Accounts   Accounts
 	Events     Events
+	Questions  Questions
 	Settings   Settings
 	Access     Access
 	Keys       Keys
@@ -67,6 +68,7 @@ type Backlog interface {
 	Flush(ctx context.Context) (flushed int64, err error)
 	Recent(ctx context.Context, limit int) (events []event.Event, buffered uint64, err error)
 	Status() ingest.Status
+	AsOf() time.Time
 }
 
 // Accounts tells what became of events.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tidemark-obs/tidemark/internal/access"
 	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/store"
 )
 
@@ -29,6 +30,7 @@ type RecentAnswer struct {
 
 // EventStats is the answer of GET /events/stats.
 type EventStats struct {
+	question.Quality
 	TotalEvents       int64            `json:"total_events"`
 	EventsByType      map[string]int64 `json:"events_by_type"`
 	EventsBySeverity  map[string]int64 `json:"events_by_severity"`
@@ -172,6 +174,7 @@ func (s *Server) getEvent(ctx context.Context, in *eventInput) (*eventOutput, er
 
 func (s *Server) eventStats(ctx context.Context, in *spanInput) (*eventStatsOutput, error) {
 	var p params
+	asOf := s.asOf()
 	start, end := p.span("start_date", in.StartDate, "end_date", in.EndDate)
 	if end.IsZero() {
 		end = s.deps.Now().UTC().Truncate(time.Microsecond)
@@ -189,11 +192,12 @@ func (s *Server) eventStats(ctx context.Context, in *spanInput) (*eventStatsOutp
 	if err != nil {
 		return nil, err
 	}
-	return &eventStatsOutput{Body: statsAnswer(&st, start, end)}, nil
+	return &eventStatsOutput{Body: statsAnswer(&st, start, end, asOf)}, nil
 }
 
-func statsAnswer(st *store.Stats, start, end time.Time) EventStats {
+func statsAnswer(st *store.Stats, start, end, asOf time.Time) EventStats {
 	a := EventStats{
+		Quality:     question.Exactly(question.Count, asOf),
 		TotalEvents: st.TotalEvents, EventsByType: st.ByType, EventsBySeverity: st.BySeverity,
 		ProcessedEvents: st.ProcessedEvents, UnprocessedEvents: st.UnprocessedEvents, UniqueUsers: st.UniqueUsers,
 		DateRange: DateRange{StartDate: start, EndDate: end},

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -11,6 +12,8 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/ingest"
 	"github.com/tidemark-obs/tidemark/internal/notify"
+	"github.com/tidemark-obs/tidemark/internal/question"
+	"github.com/tidemark-obs/tidemark/internal/question/questiontest"
 	"github.com/tidemark-obs/tidemark/internal/store"
 )
 
@@ -166,6 +169,22 @@ func (m *memory) MarkProcessed(_ context.Context, ids []string, _ time.Time) (in
 
 func (m *memory) Stats(context.Context, time.Time, time.Time) (store.Stats, error) {
 	return store.Stats{}, m.storeErr
+}
+
+func (m *memory) AsOf() time.Time { return m.now() }
+
+func (m *memory) all() []event.Event {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Values(m.events))
+}
+
+func (m *memory) Series(_ context.Context, q *question.Series) (question.SeriesAnswer, error) {
+	return questiontest.Series(q, m.all()), m.storeErr
+}
+
+func (m *memory) Breakdown(_ context.Context, q *question.Breakdown) (question.BreakdownAnswer, error) {
+	return questiontest.Breakdown(q, m.all()), m.storeErr
 }
 
 // slowStore needs 200 ms to store.

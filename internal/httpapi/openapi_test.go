@@ -109,6 +109,8 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 		{"GET", "/api/analytics/events", "", "EventsPage"},
 		{"GET", "/api/analytics/events/recent", "", "RecentAnswer"},
 		{"GET", "/api/analytics/events/stats", "", "EventStats"},
+		{"GET", "/api/analytics/events/timeseries", "", "SeriesAnswer"},
+		{"GET", "/api/analytics/events/breakdown?by=event_name", "", "BreakdownAnswer"},
 		{"GET", "/api/analytics/events/e", "", "Event"},
 		{"GET", "/api/analytics/stats", "", "StatsAnswer"},
 		{"GET", "/api/analytics/performance", "", "PerformanceAnswer"},

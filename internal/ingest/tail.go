@@ -22,6 +22,7 @@ type tail struct {
 	seq     uint64
 	counts  event.Counts // the doors' side only: received, rejected, sampled_out, accepted
 	writers *continuity
+	marks   marks
 	changed chan struct{}
 }
 
@@ -53,6 +54,7 @@ func (t *tail) begin(from store.Cursor, after uint64) {
 	t.known, t.seq = true, after
 	t.counts = from.Counts
 	t.writers = continueFrom(from, after)
+	t.marks = marks{}
 	t.wake()
 }
 
@@ -63,7 +65,15 @@ func (t *tail) take(m *journal.Message) {
 	c.Accepted = t.writers.accepted(m)
 	t.counts.Add(&c)
 	t.seq = m.Seq
+	t.marks.note(m)
 	t.wake()
+}
+
+// settledAt is when the newest known message up to seq was written.
+func (t *tail) settledAt(seq uint64) (time.Time, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.marks.settled(seq)
 }
 
 // wake tells those who wait in reach; the caller holds the lock.

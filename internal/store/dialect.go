@@ -33,6 +33,8 @@ type dialect interface {
 	// load appends rows to a table, in the session's transaction.
 	load(ctx context.Context, ses session, table string, columns []string, rows [][]any) error
 
+	questionDialect
+
 	// migrations are the files beside the common ones, and how versions are kept.
 	migrations() fs.FS
 	provider() (goose.Dialect, []goose.ProviderOption, error)
@@ -46,6 +48,35 @@ type dialect interface {
 	kind(err error) errs.Kind
 	// gaveUp reports whether the database must be opened anew after err.
 	gaveUp(err error) bool
+	// tooLarge reports whether a query needed more memory or temporary disk than it may have.
+	tooLarge(err error) bool
+}
+
+// questionDialect is what differs in the SQL of questions. All of it is made of constant text and
+// expressions that are; see compiler.
+type questionDialect interface {
+	// extract is the JSON value at a path of keys in a column; it does not enter arrays.
+	extract(column string, path []string, args *arguments) string
+	// jsonExists, jsonIsText, jsonText, jsonNumber and jsonBool take such a value: whether it is
+	// there and not null, whether it is the text of a placeholder, and what it is as each type,
+	// NULL where it is of another.
+	jsonExists(j string) string
+	jsonIsText(j, placeholder string) string
+	jsonText(j string) string
+	jsonNumber(j string) string
+	jsonBool(j string) string
+	// jsonScalar is the value as one JSON text for equal values, NULL where it is none of text,
+	// number, true and false; scalarOrder is such a text as a number, and as a text to sort by.
+	jsonScalar(j string) string
+	scalarOrder(key string) (number, text string)
+	// bucket and month group events by their ts, moved by a shift in microseconds: by a width in
+	// seconds, and by calendar month. Number makes a question.Calendar's number of the group b.
+	bucket(shift string, width int64) (group, number string)
+	month(shift string) (group, number string)
+	// quantile is the interpolated percentile of an expression's values in a group.
+	quantile(percent int, x string) string
+	// microseconds is a time in microseconds since 1970.
+	microseconds(t string) string
 }
 
 // duplicates are the ids that were not stored because they had been before, one entry per event.

@@ -40,6 +40,9 @@ func (*duck) attributes() []attribute.KeyValue {
 // stalls the writer for some 10 ms a MiB; a larger log means fewer and longer stalls.
 const checkpointThreshold = "64MB"
 
+// tempLimit is what large questions may write to the disk. Its default is most of what is free.
+const tempLimit = "4GB"
+
 func (d *duck) open(ctx context.Context) (pools, error) {
 	dir, err := filepath.Abs(d.cfg.Dir)
 	if err != nil {
@@ -56,6 +59,7 @@ func (d *duck) open(ctx context.Context) (pools, error) {
 		"memory_limit":                 {d.cfg.MemoryLimit},
 		"threads":                      {strconv.Itoa(d.cfg.Threads)},
 		"temp_directory":               {temp},
+		"max_temp_directory_size":      {tempLimit},
 		"checkpoint_threshold":         {checkpointThreshold},
 		"autoinstall_known_extensions": {"false"},
 		"autoload_known_extensions":    {"false"},

@@ -30,6 +30,8 @@ type Config struct {
 	MaxReaders   int           // connections for queries; 0 = 4
 	MaxRecentIDs int           // ids DuckDB's duplicate filter holds, 5 to 8 bytes each; 0 = 16 million
 	QueryTimeout time.Duration // of one query; 0 = 30 s
+	Questions    int           // answered at once; 0 = 2
+	QuestionWait time.Duration // for a question's turn; 0 = 5 s
 	Logger       *slog.Logger
 	Now          func() time.Time
 	Tracer       trace.Tracer // nil = no spans
@@ -50,6 +52,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.QueryTimeout == 0 {
 		c.QueryTimeout = 30 * time.Second
+	}
+	if c.Questions == 0 {
+		c.Questions = 2
+	}
+	if c.QuestionWait == 0 {
+		c.QuestionWait = 5 * time.Second
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -82,6 +90,8 @@ func (p pools) close() error {
 type Store struct {
 	cfg Config
 	d   dialect
+	// slots holds one element for each question under way.
+	slots chan struct{}
 
 	// mu is held for reading while handles are in use and for writing while they are replaced.
 	mu     sync.RWMutex
@@ -96,7 +106,7 @@ type Store struct {
 // PostgreSQL server need not be up: calls answer Unavailable until it is.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg = cfg.withDefaults()
-	s := &Store{cfg: cfg}
+	s := &Store{cfg: cfg, slots: make(chan struct{}, cfg.Questions)}
 	if cfg.URL == "" {
 		s.d = newDuck(cfg)
 	} else {

@@ -21,8 +21,8 @@ func Run(t *testing.T, database Database) {
 	}{
 		{"commit", commitStories()}, {"duplicates", duplicateStories()}, {"cursor", cursorStories()},
 		{"refused", refusedStories()}, {"events", eventStories()}, {"list", listStories()},
-		{"stats", statsStories()}, {"receipts", receiptStories()}, {"state", stateStories()},
-		{"alerting", alertingStories()}, {"office", officeStories()},
+		{"stats", statsStories()}, {"questions", questionStories()}, {"receipts", receiptStories()},
+		{"state", stateStories()}, {"alerting", alertingStories()}, {"office", officeStories()},
 		{"schema", schemaStories()}, {"together", togetherStories()},
 	} {
 		t.Run(group.name, func(t *testing.T) {

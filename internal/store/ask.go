@@ -1,0 +1,45 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+)
+
+// ask runs one question on the readers' pool. Few run at once, so that lists and receipts always
+// find a connection and a question finds memory; the others wait a little and are then refused.
+func (s *Store) ask(ctx context.Context, fn func(context.Context, *sqlx.DB) error) error {
+	release, err := s.slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return s.query(ctx, "SELECT events", func(ctx context.Context, db *sqlx.DB) error {
+		err := fn(ctx, db)
+		if err != nil && s.d.tooLarge(err) {
+			return errs.Wrap(errs.Invalid, "the question needs more memory than the database has for it; "+
+				"take a shorter range, more conditions, or a field with fewer values", err)
+		}
+		return err
+	})
+}
+
+// slot waits for its turn to ask.
+func (s *Store) slot(ctx context.Context) (release func(), err error) {
+	wait, cancel := context.WithTimeout(ctx, s.cfg.QuestionWait)
+	defer cancel()
+	select {
+	case s.slots <- struct{}{}:
+		return func() { <-s.slots }, nil
+	case <-wait.Done():
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return nil, errs.Wrap(errs.Unavailable, "the request was cancelled", ctx.Err())
+		}
+		return nil, &errs.Error{Kind: errs.Overloaded, RetryAfter: 2 * time.Second,
+			Detail: "too many questions are being answered at once; try again, or ask for shorter ranges"}
+	}
+}

@@ -1,0 +1,37 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/question"
+	"github.com/tidemark-obs/tidemark/internal/store"
+)
+
+func TestQuestionsAreFewAtOnce(t *testing.T) {
+	s := open(t, store.Config{Dir: t.TempDir(), QuestionWait: time.Millisecond})
+	now := time.Now().UTC()
+	q := &question.Breakdown{Span: question.Span{Start: now.Add(-time.Hour), End: now, Zone: time.UTC},
+		Metric: question.Metric{Measure: question.Count}, By: question.Field{Column: question.EventName}, Groups: 1}
+	release := store.TakeQuestionSlots(s)
+	_, err := s.Breakdown(t.Context(), q)
+	var e *errs.Error
+	if !errors.As(err, &e) || e.Kind != errs.Overloaded || e.RetryAfter < time.Second {
+		t.Errorf("the question too many: %v", err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Breakdown(gone, q); !errs.Is(err, errs.Overloaded) && !errs.Is(err, errs.Unavailable) {
+		t.Errorf("the question of a client that left: %v", err)
+	}
+	if _, err := s.List(t.Context(), store.Filter{}, store.Page{Limit: 1}); err != nil {
+		t.Errorf("a list beside questions: %v", err)
+	}
+	release()
+	if _, err := s.Breakdown(t.Context(), q); err != nil {
+		t.Errorf("after the others: %v", err)
+	}
+}

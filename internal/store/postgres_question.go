@@ -1,0 +1,80 @@
+package store
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/lib/pq"
+
+	"github.com/tidemark-obs/tidemark/internal/question"
+)
+
+// extract goes from key to key. The operator for whole paths would enter arrays by number.
+func (*postgres) extract(column string, path []string, args *arguments) string {
+	for _, key := range path {
+		column += " -> " + args.bind(key) + "::text"
+	}
+	return "(" + column + ")"
+}
+
+func (*postgres) jsonExists(j string) string { return "json_typeof(" + j + ") <> 'null'" }
+
+func (d *postgres) jsonIsText(j, placeholder string) string {
+	return "(" + d.jsonText(j) + ") = " + placeholder
+}
+
+func (*postgres) jsonText(j string) string { return whenJSON(j, "string", j+" #>> '{}'") }
+
+func (*postgres) jsonNumber(j string) string {
+	return whenJSON(j, "number", "("+j+" #>> '{}')::double precision")
+}
+
+func (*postgres) jsonBool(j string) string {
+	return whenJSON(j, "boolean", "("+j+" #>> '{}')::boolean")
+}
+
+// whenJSON is a value computed only where a JSON value has the type: a CASE decides before it
+// computes.
+func whenJSON(j, kind, then string) string {
+	return "CASE json_typeof(" + j + ") WHEN '" + kind + "' THEN " + then + " END"
+}
+
+// jsonScalar has one text for each value: 1, 1.0 and 1e0 are the same, as are 0 and -0.
+func (*postgres) jsonScalar(j string) string {
+	text := "(" + j + " #>> '{}')"
+	return "CASE json_typeof(" + j + ") WHEN 'string' THEN to_json(" + text + ")::text WHEN 'boolean' THEN " + text +
+		" WHEN 'number' THEN (" + text + "::double precision + 0.0)::text END"
+}
+
+func (*postgres) scalarOrder(key string) (number, text string) {
+	return "CASE WHEN " + key + " ~ '^[-0-9]' THEN " + key + "::double precision END",
+		"CASE WHEN left(" + key + ", 1) = '\"' THEN " + key + "::json #>> '{}' ELSE " + key + " END"
+}
+
+// bucket counts from a Monday before every event.
+func (*postgres) bucket(shift string, width int64) (group, number string) {
+	w := strconv.FormatInt(width, 10)
+	group = "date_bin(" + w + " * interval '1 second', ts + " + shift + " * interval '1 microsecond', '0001-01-01 00:00:00+00'::timestamptz)"
+	number = "((extract(epoch FROM b) - " + strconv.FormatInt(question.Epoch().Unix(), 10) + ") / " + w + ")::bigint"
+	return group, number
+}
+
+func (*postgres) month(shift string) (group, number string) {
+	return "date_trunc('month', (ts + " + shift + " * interval '1 microsecond') AT TIME ZONE 'UTC')",
+		"(extract(year FROM b) * 12 + extract(month FROM b) - 1)::bigint"
+}
+
+func (*postgres) quantile(percent int, x string) string {
+	return "percentile_cont(" + share(percent) + ") WITHIN GROUP (ORDER BY " + x + ")"
+}
+
+func (*postgres) microseconds(t string) string {
+	return "(extract(epoch FROM " + strings.TrimSpace(t) + ") * 1000000)::bigint"
+}
+
+func (*postgres) tooLarge(err error) bool {
+	var e *pq.Error
+	// out_of_memory, and temp_file_limit, where the server has one
+	return errors.As(err, &e) && (e.Code == "53200" || e.Code == "53400")
+}
