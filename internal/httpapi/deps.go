@@ -24,6 +24,7 @@ type Deps struct {
 	Accounts   Accounts
 	Events     Events
 	Questions  Questions
+	Journeys   Journeys
 	Settings   Settings
 	Access     Access
 	Keys       Keys

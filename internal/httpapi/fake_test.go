@@ -187,6 +187,22 @@ func (m *memory) Breakdown(_ context.Context, q *question.Breakdown) (question.B
 	return questiontest.Breakdown(q, m.all()), m.storeErr
 }
 
+func (m *memory) Funnel(_ context.Context, q *question.Funnel) (question.FunnelAnswer, error) {
+	return questiontest.Funnel(q, m.all()), m.storeErr
+}
+
+func (m *memory) Retention(_ context.Context, q *question.Retention) (question.RetentionAnswer, error) {
+	return questiontest.Retention(q, m.all()), m.storeErr
+}
+
+func (m *memory) Visits(_ context.Context, q *question.Visits) (question.VisitsAnswer, error) {
+	return questiontest.Visits(q, m.all()), m.storeErr
+}
+
+func (m *memory) Paths(_ context.Context, q *question.Paths) (question.PathsAnswer, error) {
+	return questiontest.Paths(q, m.all()), m.storeErr
+}
+
 // slowStore needs 200 ms to store.
 type slowStore struct{ Intake }
 

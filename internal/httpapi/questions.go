@@ -15,6 +15,14 @@ type Questions interface {
 	Breakdown(ctx context.Context, q *question.Breakdown) (question.BreakdownAnswer, error)
 }
 
+// Journeys answers what people did one after the other.
+type Journeys interface {
+	Funnel(ctx context.Context, q *question.Funnel) (question.FunnelAnswer, error)
+	Retention(ctx context.Context, q *question.Retention) (question.RetentionAnswer, error)
+	Visits(ctx context.Context, q *question.Visits) (question.VisitsAnswer, error)
+	Paths(ctx context.Context, q *question.Paths) (question.PathsAnswer, error)
+}
+
 // AskInput is what the questions asked with GET have in common.
 type AskInput struct {
 	StartDate string `query:"start_date" doc:"RFC 3339 or YYYY-MM-DD in tz; default 30 days before the end"`

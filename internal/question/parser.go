@@ -12,13 +12,17 @@ import (
 
 // Parser reads the parts of a question and collects what is wrong with them, by place. The zero
 // Parser is ready.
-type Parser struct{ faults []errs.Field }
+type Parser struct {
+	Prefix string // of all places: "/" where they are JSON Pointers
+	faults []errs.Field
+}
 
 // maxLocation bounds a location in bytes.
 const maxLocation = 128
 
 // Fail notes a fault.
 func (p *Parser) Fail(location, message string) {
+	location = p.Prefix + location
 	if len(location) > maxLocation {
 		location = location[:maxLocation]
 	}

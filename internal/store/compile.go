@@ -160,12 +160,12 @@ func (c *compiler) key(f question.Field) string {
 	}
 }
 
-// order lists groups of the same metric by their keys: numbers, then texts, then no value.
+// order lists groups of the same metric by their keys, as question.CompareValues does.
 func (c *compiler) order(f question.Field, key string) string {
 	switch f.Kind() {
 	case question.Any:
 		number, text := c.d.scalarOrder(key)
-		return number + " NULLS LAST, " + key + " = '', (" + text + ")" + byBytes + ", " + key + byBytes
+		return number + " NULLS LAST, " + key + " = '', " + key + " IN ('true', 'false'), (" + text + ")" + byBytes
 	case question.Text:
 		return key + " = '', " + key + byBytes
 	default:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/question"
 )
 
 // dialect is what differs between the databases. All other SQL is the same for both.
@@ -77,6 +78,9 @@ type questionDialect interface {
 	quantile(percent int, x string) string
 	// microseconds is a time in microseconds since 1970.
 	microseconds(t string) string
+	// collect gathers the integers of a group in one value; collected appends them to a list.
+	collect(x string) string
+	collected(value any, to []question.Hit) ([]question.Hit, error)
 }
 
 // duplicates are the ids that were not stored because they had been before, one entry per event.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -85,6 +86,23 @@ func (*duck) microseconds(t string) string { return "epoch_us(" + t + ")" }
 
 // share is a percentage as a number, such as 0.95.
 func share(percent int) string { return strconv.FormatFloat(float64(percent)/100, 'f', 2, 64) }
+
+func (*duck) collect(x string) string { return "list(" + x + ")" }
+
+func (*duck) collected(value any, to []question.Hit) ([]question.Hit, error) {
+	list, ok := value.([]any)
+	if !ok {
+		return nil, fmt.Errorf("a list came as %T", value)
+	}
+	for _, v := range list {
+		n, ok := v.(int64)
+		if !ok {
+			return nil, fmt.Errorf("a number came as %T", v)
+		}
+		to = append(to, question.Hit(n))
+	}
+	return to, nil
+}
 
 func (*duck) tooLarge(err error) bool {
 	var e *duckdb.Error

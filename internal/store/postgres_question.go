@@ -73,6 +73,19 @@ func (*postgres) microseconds(t string) string {
 	return "(extract(epoch FROM " + strings.TrimSpace(t) + ") * 1000000)::bigint"
 }
 
+func (*postgres) collect(x string) string { return "array_agg(" + x + ")" }
+
+func (*postgres) collected(value any, to []question.Hit) ([]question.Hit, error) {
+	var list pq.Int64Array
+	if err := list.Scan(value); err != nil {
+		return nil, err
+	}
+	for _, n := range list {
+		to = append(to, question.Hit(n))
+	}
+	return to, nil
+}
+
 func (*postgres) tooLarge(err error) bool {
 	var e *pq.Error
 	// out_of_memory, and temp_file_limit, where the server has one

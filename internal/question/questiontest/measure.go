@@ -133,7 +133,7 @@ func groups(events []event.Event, by question.Field, m question.Metric, most int
 	return named, rest
 }
 
-// before orders values: numbers, then texts, true and false by their bytes, then nothing.
+// before orders values: numbers, then texts by their bytes, then false and true, then nothing.
 func before(a, b any) bool {
 	rank := func(v any) (int, float64, string, int) {
 		switch v := v.(type) {
@@ -143,11 +143,11 @@ func before(a, b any) bool {
 			return 1, 0, v, 0
 		case bool:
 			if v {
-				return 1, 0, "true", 1
+				return 2, 0, "", 1
 			}
-			return 1, 0, "false", 1
+			return 2, 0, "", 0
 		}
-		return 2, 0, "", 0
+		return 3, 0, "", 0
 	}
 	ak, an, at, ab := rank(a)
 	bk, bn, bt, bb := rank(b)

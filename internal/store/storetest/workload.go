@@ -39,7 +39,7 @@ func (w *workload) event() event.Event {
 	r := w.r
 	w.made++
 	e := at(fmt.Sprintf("e%d-%d", w.made, r.IntN(1000)), 0)
-	e.Timestamp = pick(r, clockChanges...).Add(time.Duration(r.Int64N(int64(72*time.Hour))) - 36*time.Hour).Truncate(pick(r, time.Microsecond, time.Hour, time.Second))
+	e.Timestamp = pick(r, clockChanges...).Add(time.Duration(r.Int64N(int64(72*time.Hour))) - 36*time.Hour).Truncate(pick(r, time.Microsecond, time.Hour, 8*time.Hour))
 	e.Name = pick(r, "view", "cart", "pay", "pay", "été", "a'b\"c", "Z")
 	e.Type = pick(r, event.Types...)
 	e.Severity = pick(r, event.Severities...)
