@@ -31,6 +31,7 @@ var scopes = map[string]string{
 	"GET /api/analytics/events/stats":                           "read",
 	"GET /api/analytics/events/timeseries":                      "read",
 	"GET /api/analytics/events/breakdown":                       "read",
+	"GET /api/analytics/query":                                  "admin",
 	"POST /api/analytics/events/funnel":                         "read",
 	"POST /api/analytics/events/retention":                      "read",
 	"POST /api/analytics/events/paths":                          "read",

@@ -25,6 +25,7 @@ type Deps struct {
 	Events     Events
 	Questions  Questions
 	Journeys   Journeys
+	SQL        SQL
 	Settings   Settings
 	Access     Access
 	Keys       Keys

@@ -203,6 +203,10 @@ func (m *memory) Paths(_ context.Context, q *question.Paths) (question.PathsAnsw
 	return questiontest.Paths(q, m.all()), m.storeErr
 }
 
+func (m *memory) Select(_ context.Context, _ string, limit int) (store.Table, error) {
+	return store.Table{Columns: []string{"n"}, Rows: [][]any{{limit}}}, m.storeErr
+}
+
 // slowStore needs 200 ms to store.
 type slowStore struct{ Intake }
 

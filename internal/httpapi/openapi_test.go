@@ -115,6 +115,7 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 		{"POST", "/api/analytics/events/retention", `{}`, "RetentionAnswer"},
 		{"POST", "/api/analytics/events/paths", `{"anchor":"x"}`, "PathsAnswer"},
 		{"GET", "/api/analytics/events/sessions", "", "VisitsAnswer"},
+		{"GET", "/api/analytics/query?sql=SELECT+1", "", "QueryAnswer"},
 		{"GET", "/api/analytics/events/e", "", "Event"},
 		{"GET", "/api/analytics/stats", "", "StatsAnswer"},
 		{"GET", "/api/analytics/performance", "", "PerformanceAnswer"},

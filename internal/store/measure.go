@@ -154,6 +154,8 @@ func (m *measurement) compile(c *compiler) string {
 	p := m.parts(c)
 	kept, grouping := p.partial, " GROUP BY 1, 2"
 	switch {
+	case p.distinct != "" && m.by.IsZero(): // each id is looked at once anyway
+		kept, grouping = []string{p.distinct + " AS n"}, ""
 	case p.distinct != "":
 		kept, grouping = []string{p.distinct + " AS n"}, " GROUP BY 1, 2, 3"
 	case m.metric.Measure == question.Percentile:
