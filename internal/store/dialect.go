@@ -78,6 +78,8 @@ type questionDialect interface {
 	quantile(percent int, x string) string
 	// microseconds is a time in microseconds since 1970.
 	microseconds(t string) string
+	// spread divides texts evenly into numbers from 0 below a count.
+	spread(x string, count int) string
 	// collect gathers the integers of a group in one value; collected appends them to a list.
 	collect(x string) string
 	collected(value any, to []question.Hit) ([]question.Hit, error)

@@ -53,10 +53,11 @@ func (*duck) jsonBool(j string) string {
 	return "CASE " + j + " WHEN 'true' THEN true WHEN 'false' THEN false END"
 }
 
-// jsonScalar has one text for each value: 1, 1.0 and 1e0 are the same, as are 0 and -0.
+// jsonScalar has one text for each value: 1, 1.0 and 1e0 are the same, as are 0 and -0. Most values
+// are texts: one comparison finds those that begin with a quote, and nothing else is computed.
 func (*duck) jsonScalar(j string) string {
 	number := "TRY_CAST(" + j + " AS DOUBLE)"
-	return "CASE WHEN starts_with(" + j + ", '\"') OR " + j + " IN ('true', 'false') THEN " + j +
+	return "CASE WHEN " + j + " >= '\"' AND " + j + " < '#' THEN " + j + " WHEN " + j + " IN ('true', 'false') THEN " + j +
 		" WHEN " + number + " = 0 THEN '0' ELSE " + number + "::varchar END"
 }
 
@@ -86,6 +87,8 @@ func (*duck) microseconds(t string) string { return "epoch_us(" + t + ")" }
 
 // share is a percentage as a number, such as 0.95.
 func share(percent int) string { return strconv.FormatFloat(float64(percent)/100, 'f', 2, 64) }
+
+func (*duck) spread(x string, count int) string { return "hash(" + x + ") % " + strconv.Itoa(count) }
 
 func (*duck) collect(x string) string { return "list(" + x + ")" }
 

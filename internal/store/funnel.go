@@ -13,37 +13,31 @@ import (
 // Funnel answers how many actors took a series of steps. The database gathers the events that
 // match a step, one list of numbers for each actor, and this process finds the chains in them as
 // they come by: one pass over the events, whatever the number of steps.
+//
+// The embedded database cannot move such lists to the disk. Where they do not fit into its memory,
+// the actors are divided, and each part costs a pass of its own.
 func (s *Store) Funnel(ctx context.Context, q *question.Funnel) (question.FunnelAnswer, error) {
-	c := newCompiler(s.d)
-	query := compileFunnel(c, q)
 	var answer question.FunnelAnswer
 	err := s.ask(ctx, func(ctx context.Context, db *sqlx.DB) error {
-		rows, err := db.QueryxContext(ctx, query, c.args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		f := funnelReader{d: s.d, q: q, tally: question.NewTally(q)}
-		for rows.Next() {
-			if err := f.row(rows); err != nil {
-				return err
+		for parts := 1; ; parts *= 8 {
+			f := funnelReader{d: s.d, q: q, tally: question.NewTally(q)}
+			err := f.read(ctx, db, parts)
+			if err != nil && parts < maxParts && s.d.tooLarge(err) {
+				continue
 			}
-		}
-		if err := rows.Err(); err != nil {
+			answer = f.tally.Answer()
 			return err
 		}
-		if err := f.flush(); err != nil {
-			return err
-		}
-		answer = f.tally.Answer()
-		return nil
 	})
 	return answer, err
 }
 
+// maxParts is into how many parts the actors of a funnel are divided at most.
+const maxParts = 64
+
 // compileFunnel selects each actor's hits. With a breakdown there is a row for each value that the
 // actor's first steps have, and one for all its other hits; an actor's rows follow each other.
-func compileFunnel(c *compiler, q *question.Funnel) string {
+func compileFunnel(c *compiler, q *question.Funnel, parts, part int) string {
 	mask, any := "0", make([]string, len(q.Steps))
 	value := ""
 	for i := range q.Steps {
@@ -56,8 +50,11 @@ func compileFunnel(c *compiler, q *question.Funnel) string {
 	actor := c.column(question.Field{Column: q.By.Column()})
 	hit := "(" + c.d.microseconds("ts") + " - " + c.args.bind(micro(q.Span.Start).UnixMicro()) + "::bigint) * " +
 		strconv.Itoa(question.Shift) + " + " + strconv.Itoa(question.Low) + " - (" + mask + ")"
-	hits := "SELECT " + actor + " AS actor, " + hit + " AS hit" + value +
-		c.from(q.Span, actor+" IS NOT NULL", "("+strings.Join(any, " OR ")+")")
+	conditions := []string{actor + " IS NOT NULL", "(" + strings.Join(any, " OR ") + ")"}
+	if parts > 1 {
+		conditions = append(conditions, c.d.spread(actor, parts)+" = "+strconv.Itoa(part))
+	}
+	hits := "SELECT " + actor + " AS actor, " + hit + " AS hit" + value + c.from(q.Span, conditions...)
 	if value == "" {
 		return "SELECT " + c.d.collect("hit") + " AS hits FROM (" + hits + ") AS matched GROUP BY actor"
 	}
@@ -72,6 +69,35 @@ type funnelReader struct {
 	actor  string
 	hits   []question.Hit
 	begins []question.Begin
+}
+
+// read counts all actors, part by part.
+func (f *funnelReader) read(ctx context.Context, db *sqlx.DB, parts int) error {
+	for part := range parts {
+		c := newCompiler(f.d)
+		query := compileFunnel(c, f.q, parts, part)
+		if err := f.rows(ctx, db, query, c.args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *funnelReader) rows(ctx context.Context, db *sqlx.DB, query string, args []any) error {
+	rows, err := db.QueryxContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := f.row(rows); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	return f.flush()
 }
 
 func (f *funnelReader) row(rows *sqlx.Rows) error {

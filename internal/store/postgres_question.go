@@ -73,6 +73,10 @@ func (*postgres) microseconds(t string) string {
 	return "(extract(epoch FROM " + strings.TrimSpace(t) + ") * 1000000)::bigint"
 }
 
+func (*postgres) spread(x string, count int) string {
+	return "abs(hashtext(" + x + ")::bigint) % " + strconv.Itoa(count)
+}
+
 func (*postgres) collect(x string) string { return "array_agg(" + x + ")" }
 
 func (*postgres) collected(value any, to []question.Hit) ([]question.Hit, error) {

@@ -13,7 +13,8 @@ import (
 )
 
 // BenchmarkQuestions fills a database with TIDEMARK_BENCH_ROWS events over 90 days and prints how
-// long each question takes. TIDEMARK_BENCH_DIR keeps DuckDB's file for the next run.
+// long each question takes. TIDEMARK_BENCH_DIR keeps DuckDB's file for the next run, and
+// TIDEMARK_BENCH_MEMORY is its memory limit.
 func BenchmarkQuestions(b *testing.B) {
 	rows, err := strconv.Atoi(os.Getenv("TIDEMARK_BENCH_ROWS"))
 	if err != nil {
@@ -25,6 +26,7 @@ func BenchmarkQuestions(b *testing.B) {
 		if dir := os.Getenv("TIDEMARK_BENCH_DIR"); dir != "" && cfg.URL == "" {
 			cfg.Dir = dir
 		}
+		cfg.MemoryLimit = os.Getenv("TIDEMARK_BENCH_MEMORY")
 		s := open(b, cfg)
 		c, err := s.Cursor(b.Context(), "questions")
 		if err != nil {
