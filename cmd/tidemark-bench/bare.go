@@ -111,6 +111,7 @@ func bareDoor() (*httpapi.Server, error) {
 		Backlog:    struct{ httpapi.Backlog }{}, Accounts: struct{ httpapi.Accounts }{},
 		Events: struct{ httpapi.Events }{}, Keys: struct{ httpapi.Keys }{}, System: struct{ httpapi.System }{},
 		Alerts: struct{ httpapi.Alerts }{}, Silences: struct{ silences }{}, AlertHistory: struct{ history }{},
+		Questions: struct{ httpapi.Questions }{}, Journeys: struct{ httpapi.Journeys }{}, SQL: struct{ httpapi.SQL }{},
 		ObserveOperation: func(context.Context, string, time.Duration) {},
 		Reload:           func(context.Context) error { return nil }, Metrics: http.NotFoundHandler(),
 		Logger: logger, Now: time.Now,
