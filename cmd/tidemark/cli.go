@@ -19,6 +19,8 @@ type cli struct {
 	Check   checkCmd   `cmd:"" help:"Validate files; exit 1 and name the line on error."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database to the current schema."`
 	Keys    keysCmd    `cmd:"" help:"Create, list and revoke access keys."`
+	Export  exportCmd  `cmd:"" help:"Write stored events to an NDJSON, CSV or Parquet file."`
+	Import  importCmd  `cmd:"" help:"Take in events from a file, or all that another service has."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

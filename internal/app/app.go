@@ -97,17 +97,23 @@ func New(cfg Config, opt Options) (*App, error) {
 // Start opens everything in order and listens. What was started before a failure is stopped.
 func (a *App) Start(ctx context.Context) error {
 	began := time.Now()
-	steps := []func(context.Context) error{
-		a.lock, a.startTelemetry, a.makeAlerts, a.openStore, a.openJournal, a.makeRooms, a.bootstrap, a.startNotify,
-		a.runLoops, a.openDoors, a.listen, a.startAlerts,
+	err := a.take(ctx, a.lock, a.startTelemetry, a.makeAlerts, a.openStore, a.openJournal, a.makeRooms, a.bootstrap, a.startNotify,
+		a.runLoops, a.openDoors, a.listen, a.startAlerts)
+	if err != nil {
+		return err
 	}
+	a.logger.Info("tidemark is ready", "version", Version(), "address", a.addr.String(),
+		"store", a.store.Dialect(), "took", time.Since(began).Round(time.Millisecond).String())
+	return nil
+}
+
+// take goes through the steps in order.
+func (a *App) take(ctx context.Context, steps ...func(context.Context) error) error {
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 		}
 	}
-	a.logger.Info("tidemark is ready", "version", Version(), "address", a.addr.String(),
-		"store", a.store.Dialect(), "took", time.Since(began).Round(time.Millisecond).String())
 	return nil
 }
 

@@ -4,13 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/access"
@@ -83,15 +80,12 @@ func newAccess(cfg Config, s access.KeyStore, logger *slog.Logger) (*access.Acce
 	})
 }
 
-// remote asks a running service through its socket.
-type remote struct{ http *http.Client }
+// remote asks a running service.
+type remote struct{ *running }
 
 func askService(dir string) *KeyAdmin {
-	t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", adminSocket(dir))
-	}}
-	r := &remote{&http.Client{Transport: t, Timeout: 30 * time.Second}}
-	return &KeyAdmin{r, func() error { t.CloseIdleConnections(); return nil }}
+	r := &remote{throughSocket(dir)}
+	return &KeyAdmin{r, r.close}
 }
 
 // keyJSON is a key as the service shows it.
@@ -139,26 +133,8 @@ func (r *remote) Revoke(ctx context.Context, idOrName string) error {
 	return r.call(ctx, http.MethodDelete, "/"+url.PathEscape(idOrName), "", nil)
 }
 
-func (r *remote) call(ctx context.Context, method, path, body string, answer any) (err error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://tidemark/api/analytics/keys"+path, strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	res, err := r.http.Do(req)
-	if err != nil {
-		return fmt.Errorf("asking the running service: %w", err)
-	}
-	defer func() { err = errors.Join(err, res.Body.Close()) }()
-	if res.StatusCode >= 300 {
-		var p struct{ Title, Detail string }
-		if err := json.NewDecoder(res.Body).Decode(&p); err != nil {
-			return fmt.Errorf("the running service answered %s", res.Status)
-		}
-		return fmt.Errorf("the running service answered: %s: %s", p.Title, p.Detail)
-	}
-	if answer == nil {
-		return nil
-	}
-	return json.NewDecoder(res.Body).Decode(answer)
+func (r *remote) call(ctx context.Context, method, path, body string, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	return r.running.call(ctx, method, "/api/analytics/keys"+path, []byte(body), "application/json", answer)
 }

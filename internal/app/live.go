@@ -38,6 +38,11 @@ func (l *live) DecodeAs(f eventjson.Form, raw []byte, e *event.Event) ([]errs.Fi
 	return l.decoder.Load().DecodeAs(f, raw, e)
 }
 
+// DecodeMoved is that of the decoder in force.
+func (l *live) DecodeMoved(raw []byte, e *event.Event) ([]errs.Field, error) {
+	return l.decoder.Load().DecodeMoved(raw, e)
+}
+
 func (l *live) Elements(raw []byte, yield func(i int, element []byte) bool) error {
 	return l.decoder.Load().Elements(raw, yield)
 }

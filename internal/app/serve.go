@@ -79,6 +79,7 @@ func (a *App) listenAdmin(ctx context.Context) error {
 	admin.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		a.door.ServeHTTP(w, r.WithContext(access.WithLocalAdmin(r.Context())))
 	})
+	admin.HandleFunc(databasePath, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, databaseID(a.cfg)) })
 	admin.HandleFunc("/debug/pprof/", pprof.Index)
 	admin.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	admin.HandleFunc("/debug/pprof/trace", pprof.Trace)

@@ -12,10 +12,11 @@ type Protocol uint8
 const (
 	Analytics Protocol = iota // /api/analytics
 	Self                      // the service's own requests, recorded as events
+	Import                    // events moved here from elsewhere: they keep when they were received
 	numProtocols
 )
 
-var protocolNames = [numProtocols]string{"analytics", "self"}
+var protocolNames = [numProtocols]string{"analytics", "self", "import"}
 
 func (p Protocol) String() string { return protocolNames[p] }
 

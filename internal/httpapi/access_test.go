@@ -40,6 +40,8 @@ var scopes = map[string]string{
 	"PATCH /api/analytics/events/{event_id}":                    "admin",
 	"DELETE /api/analytics/events/{event_id}":                   "admin",
 	"POST /api/analytics/events/processed":                      "admin",
+	"GET /api/analytics/events/export":                          "admin",
+	"POST /api/analytics/events/import":                         "admin",
 	"POST /api/analytics/config":                                "admin",
 	"DELETE /api/analytics/performance/clear":                   "admin",
 	"GET /api/analytics/keys":                                   "admin",

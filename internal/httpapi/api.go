@@ -23,6 +23,7 @@ type operation struct {
 	summary string
 	detail  string
 	status  int           // of success; 0 = 200
+	takes   string        // the body's media type; empty = application/json
 	params  []*huma.Param // of plain operations; huma finds the others itself
 	faults  []int         // statuses it may answer beside those that every operation may
 }
@@ -65,7 +66,7 @@ type payload any
 // plain registers an operation that reads its request body itself.
 func (s *Server) plain(op operation, in payload, out map[int]payload, h handler) {
 	d := op.describe()
-	d.RequestBody = s.requestBody(in)
+	d.RequestBody = s.requestBody(op.takes, in)
 	d.Responses = make(map[string]*huma.Response, len(out)+len(d.Errors))
 	for status, p := range out {
 		d.Responses[strconv.Itoa(status)] = s.answer(status, "application/json", p)
@@ -81,12 +82,15 @@ func (s *Server) plain(op operation, in payload, out map[int]payload, h handler)
 	s.handle(op.route, h)
 }
 
-func (s *Server) requestBody(in payload) *huma.RequestBody {
+func (s *Server) requestBody(kind string, in payload) *huma.RequestBody {
 	if in == nil {
 		return nil
 	}
+	if kind == "" {
+		kind = "application/json"
+	}
 	return &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-		"application/json": {Schema: s.schema(in)},
+		kind: {Schema: s.schema(in)},
 	}}
 }
 

@@ -51,8 +51,13 @@ func (b *body) release() {
 
 // read returns the body of a JSON request, decompressed. The caller releases it.
 func (s *bodies) read(w http.ResponseWriter, r *http.Request) (*body, error) {
-	if !isJSON(r.Header["Content-Type"]) {
-		return nil, errs.New(errs.UnsupportedMedia, "the Content-Type must be application/json")
+	return s.readAs(w, r, isJSON, "the Content-Type must be application/json")
+}
+
+// readAs is read for another Content-Type.
+func (s *bodies) readAs(w http.ResponseWriter, r *http.Request, fits func([]string) bool, want string) (*body, error) {
+	if !fits(r.Header["Content-Type"]) {
+		return nil, errs.New(errs.UnsupportedMedia, want)
 	}
 	coding, err := codingOf(r.Header["Content-Encoding"])
 	if err != nil {
@@ -200,6 +205,15 @@ func codingOf(header []string) (coding, error) {
 		}
 	}
 	return 0, errs.New(errs.UnsupportedMedia, "the Content-Encoding must be gzip, zstd or absent")
+}
+
+// isNDJSON reports whether a Content-Type is JSON, an event a line.
+func isNDJSON(header []string) bool {
+	if len(header) != 1 {
+		return false
+	}
+	kind, _, err := mime.ParseMediaType(header[0])
+	return err == nil && (kind == "application/x-ndjson" || kind == "application/ndjson" || kind == "application/jsonl")
 }
 
 // isJSON reports whether a Content-Type is JSON in UTF-8, or absent.

@@ -20,10 +20,15 @@ const (
 )
 
 func cursorAfter(e *event.Event) string {
-	b := make([]byte, 0, cursorHead+len(e.ID))
+	return Cursor(store.Position{Timestamp: e.Timestamp, EventID: e.ID})
+}
+
+// Cursor is the cursor of a place between two events.
+func Cursor(p store.Position) string {
+	b := make([]byte, 0, cursorHead+len(p.EventID))
 	b = append(b, cursorVersion)
-	b = binary.BigEndian.AppendUint64(b, uint64(e.Timestamp.UnixMicro()))
-	b = append(b, e.ID...)
+	b = binary.BigEndian.AppendUint64(b, uint64(p.Timestamp.UnixMicro()))
+	b = append(b, p.EventID...)
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 

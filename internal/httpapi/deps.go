@@ -26,6 +26,7 @@ type Deps struct {
 	Questions  Questions
 	Journeys   Journeys
 	SQL        SQL
+	Archive    Archive
 	Settings   Settings
 	Access     Access
 	Keys       Keys
@@ -89,6 +90,16 @@ type Events interface {
 	Stats(ctx context.Context, start, end time.Time) (store.Stats, error)
 }
 
+// Archive are the stored events as a whole, for exports.
+type Archive interface {
+	// Scan returns a function that returns the next page, oldest first, empty at the end.
+	Scan(f store.Filter, after store.Position) (next func(context.Context) ([]event.Event, error))
+	// WritesParquet reports whether the database writes Parquet files itself; WriteParquet then
+	// lends the path of one.
+	WritesParquet() bool
+	WriteParquet(ctx context.Context, f store.Filter, use func(path string) error) error
+}
+
 // Settings are the run-time settings.
 type Settings interface {
 	Current() settings.Settings
@@ -111,6 +122,7 @@ type Keys interface {
 // Decoder reads events; a reload may change its limits between two calls.
 type Decoder interface {
 	DecodeAs(form eventjson.Form, raw []byte, e *event.Event) (warnings []errs.Field, err error)
+	DecodeMoved(raw []byte, e *event.Event) (warnings []errs.Field, err error)
 	Elements(raw []byte, yield func(i int, element []byte) bool) error
 	Object(raw []byte) (event.Object, []errs.Field)
 }
@@ -170,6 +182,7 @@ type Limits struct {
 	BodyMemory   int           // bytes that all large bodies together may hold
 	StoreWait    time.Duration // how long POST /events waits for the database
 	FlushWait    time.Duration // how long POST /flush waits for it
+	ExportStall  time.Duration // how long the client of an export may take nothing
 }
 
 // DefaultLimits are those of the contract.
@@ -179,5 +192,6 @@ func DefaultLimits() Limits {
 		RequestBytes: 1 << 20, BatchEvents: 100, BulkEvents: 1000,
 		BodyTimeout: 30 * time.Second, BodyMemory: 128 << 20,
 		StoreWait: 10 * time.Second, FlushWait: 30 * time.Second,
+		ExportStall: 30 * time.Second,
 	}
 }

@@ -46,13 +46,17 @@ func (in *intake) next() *ingest.Item {
 // event received and rejected; one that was never looked at is not.
 func (s *Server) received(w http.ResponseWriter, r *http.Request) (*body, error) {
 	b, err := s.bodies.read(w, r)
-	if err == nil {
-		return b, nil
+	if err != nil {
+		s.countUnread(r, event.Analytics, err)
+		return nil, err
 	}
+	return b, nil
+}
+
+func (s *Server) countUnread(r *http.Request, proto event.Protocol, err error) {
 	if k := errs.KindOf(err); k == errs.Malformed || k == errs.TooLarge || k == errs.UnsupportedMedia {
-		s.deps.Intake.Reject(context.WithoutCancel(r.Context()), event.Analytics, err)
+		s.deps.Intake.Reject(context.WithoutCancel(r.Context()), proto, err)
 	}
-	return nil, err
 }
 
 // single is the door for one event, in the form it takes.

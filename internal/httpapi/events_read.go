@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/access"
@@ -62,17 +61,9 @@ type TopEvent struct {
 
 type (
 	listInput struct {
-		EventType string   `query:"event_type" enum:"page_view,user_interaction,api_request,api_error,operation_timing,system_metric,custom"`
-		EventName string   `query:"event_name"`
-		UserID    string   `query:"user_id"`
-		SessionID string   `query:"session_id"`
-		Severity  string   `query:"severity" enum:"low,medium,high,critical"`
-		Processed string   `query:"processed" enum:"true,false"`
-		Tags      []string `query:"tags,explode" nullable:"false" doc:"All of them; repeated or separated by commas"`
-		StartDate string   `query:"start_date" doc:"RFC 3339 or YYYY-MM-DD"`
-		EndDate   string   `query:"end_date" doc:"RFC 3339 or YYYY-MM-DD; not in the range"`
-		Limit     int      `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-		Cursor    string   `query:"cursor" doc:"next_cursor of the page before"`
+		FilterInput
+		Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+		Cursor string `query:"cursor" doc:"next_cursor of the page before"`
 	}
 	listOutput struct{ Body EventsPage }
 
@@ -109,28 +100,7 @@ func (s *Server) registerEventReads() {
 
 func (s *Server) listEvents(ctx context.Context, in *listInput) (*listOutput, error) {
 	var p params
-	f := store.Filter{
-		EventType: in.EventType,
-		EventName: p.text("event_name", in.EventName),
-		UserID:    p.text("user_id", in.UserID),
-		SessionID: p.text("session_id", in.SessionID),
-		Severity:  in.Severity,
-	}
-	if in.Processed != "" {
-		processed := in.Processed == "true"
-		f.Processed = &processed
-	}
-	for _, group := range in.Tags {
-		for tag := range strings.SplitSeq(group, ",") {
-			if tag = strings.TrimSpace(tag); tag != "" {
-				f.Tags = append(f.Tags, p.text("tags", tag))
-			}
-		}
-	}
-	if most := s.deps.Limits.Event.Tags; len(f.Tags) > most {
-		p.fail("tags", "are more than an event can have")
-	}
-	f.Start, f.End = p.span("start_date", in.StartDate, "end_date", in.EndDate)
+	f := s.filter(&p, &in.FilterInput)
 	page := p.cursor("cursor", in.Cursor, in.Limit+1) // one more tells whether there is a next page
 	if err := p.err(); err != nil {
 		return nil, err

@@ -24,6 +24,7 @@ type memory struct {
 	events   map[string]event.Event
 	rejected []error // what Reject was told
 	selfs    []event.Event
+	scanned  int // pages of exports
 	ledger   ingest.Ledger
 	now      func() time.Time
 
@@ -65,7 +66,9 @@ func (m *memory) Submit(_ context.Context, proto event.Protocol, items []ingest.
 			m.ledger.Rejected++
 			continue
 		}
-		it.Event.ReceivedAt = now
+		if proto != event.Import || it.Event.ReceivedAt.IsZero() {
+			it.Event.ReceivedAt = now
+		}
 		if it.Event.ID == "" {
 			it.Event.ID = fmt.Sprintf("generated-%d", m.ledger.Received)
 		}
@@ -205,6 +208,26 @@ func (m *memory) Paths(_ context.Context, q *question.Paths) (question.PathsAnsw
 
 func (m *memory) Select(_ context.Context, _ string, limit int) (store.Table, error) {
 	return store.Table{Columns: []string{"n"}, Rows: [][]any{{limit}}}, m.storeErr
+}
+
+// Scan returns pages of three.
+func (m *memory) Scan(store.Filter, store.Position) func(context.Context) ([]event.Event, error) {
+	all, err := m.List(context.Background(), store.Filter{}, store.Page{Limit: 1 << 30})
+	slices.Reverse(all)
+	return func(context.Context) ([]event.Event, error) {
+		m.mu.Lock()
+		m.scanned++
+		m.mu.Unlock()
+		page := all[:min(3, len(all))]
+		all = all[len(page):]
+		return page, err
+	}
+}
+
+func (m *memory) WritesParquet() bool { return false }
+
+func (m *memory) WriteParquet(context.Context, store.Filter, func(string) error) error {
+	return errs.New(errs.Internal, "no Parquet here")
 }
 
 // slowStore needs 200 ms to store.

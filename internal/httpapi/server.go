@@ -26,6 +26,7 @@ type Server struct {
 	spec    []byte
 	routes  []string // as METHOD path
 	probe   singleflight.Group
+	exports chan struct{} // as many as may run at once
 }
 
 // New returns a server for everything the API has. Close it.
@@ -36,7 +37,7 @@ func New(d Deps) (*Server, error) {
 	if d.Limits == (Limits{}) {
 		d.Limits = DefaultLimits()
 	}
-	s := &Server{deps: d, mux: http.NewServeMux(), bodies: newBodies(d.Limits)}
+	s := &Server{deps: d, mux: http.NewServeMux(), bodies: newBodies(d.Limits), exports: make(chan struct{}, exports)}
 	s.api = s.newAPI()
 	s.registerDoors()
 	s.registerEventReads()
@@ -44,6 +45,8 @@ func New(d Deps) (*Server, error) {
 	s.registerJourneys()
 	s.registerSQL()
 	s.registerEventChanges()
+	s.registerExport()
+	s.registerImport()
 	s.registerService()
 	s.registerPerformance()
 	s.registerHealth()
@@ -92,7 +95,7 @@ func (s *Server) registerMachine() {
 
 func (d *Deps) check() error {
 	for _, missing := range []bool{
-		d.Intake == nil, d.Backlog == nil, d.Accounts == nil, d.Events == nil, d.Questions == nil, d.Journeys == nil, d.SQL == nil, d.Settings == nil,
+		d.Intake == nil, d.Backlog == nil, d.Accounts == nil, d.Events == nil, d.Archive == nil, d.Questions == nil, d.Journeys == nil, d.SQL == nil, d.Settings == nil,
 		d.Access == nil, d.Keys == nil, d.Operations == nil, d.System == nil, d.Decoder == nil,
 		d.Alerts == nil, d.Silences == nil, d.AlertHistory == nil,
 		d.Reload == nil, d.Metrics == nil, d.ObserveOperation == nil, d.Logger == nil, d.Now == nil,

@@ -43,7 +43,7 @@ func newRealWorld(t *testing.T, change ...func(*Deps)) *world {
 		defer cancel()
 		p.Stop(ctx)
 	})
-	w.deps.Intake, w.deps.Backlog, w.deps.Accounts, w.deps.Events = p, p, p, db
+	w.deps.Intake, w.deps.Backlog, w.deps.Accounts, w.deps.Events, w.deps.Archive = p, p, p, db, db
 	w.deps.Ready = []ReadyCheck{{"queries", db.Ping}}
 	for _, f := range change {
 		f(&w.deps)

@@ -98,7 +98,8 @@ func (p *Pipeline) drain(ctx context.Context) error {
 // Submit takes in the events of one request. Each item is counted as exactly one of rejected,
 // sampled out and accepted; accepted ones are on disk when it returns. It returns the journal
 // position to wait on for their storage. An error means that nothing was accepted: every
-// readable item is counted as rejected, and trying again is right.
+// readable item is counted as rejected, and trying again is right. Imported events keep the time
+// at which another service received them, and are not sampled again.
 func (p *Pipeline) Submit(ctx context.Context, proto event.Protocol, items []Item) (uint64, error) {
 	now := p.cfg.Now().UTC().Truncate(time.Microsecond)
 	set := p.cfg.Settings()
@@ -117,10 +118,13 @@ func (p *Pipeline) Submit(ctx context.Context, proto event.Protocol, items []Ite
 			entry.Lines = appendRejection(entry.Lines, it)
 			continue
 		}
-		if err := complete(&it.Event, now); err != nil {
+		if proto != event.Import || it.Event.ReceivedAt.IsZero() {
+			it.Event.ReceivedAt = now
+		}
+		if err := complete(&it.Event); err != nil {
 			return 0, err
 		}
-		if rate, ok := set.SampleRates[string(it.Event.Type)]; ok && rate < 1 && !event.Sample(&it.Event, rate) {
+		if rate, ok := set.SampleRates[string(it.Event.Type)]; ok && rate < 1 && proto != event.Import && !event.Sample(&it.Event, rate) {
 			it.Sampled = true
 			entry.Counts.SampledOut++
 			continue
@@ -204,8 +208,7 @@ func (p *Pipeline) remember(ctx context.Context, items []Item, console bool) {
 	}
 }
 
-func complete(e *event.Event, now time.Time) error {
-	e.ReceivedAt = now
+func complete(e *event.Event) error {
 	if e.ID == "" {
 		id, err := uuid.NewV7()
 		if err != nil {

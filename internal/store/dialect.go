@@ -29,6 +29,10 @@ type dialect interface {
 	// texts makes a list of strings the value of a text[] placeholder.
 	texts([]string) any
 
+	// columnar reports that events have no index over time, so that they are read by spans of it,
+	// and that the database writes Parquet files itself.
+	columnar() bool
+
 	// insert stores the events that are new, in the session's transaction. There is at least one.
 	insert(ctx context.Context, ses session, events []event.Event, now time.Time) (duplicates, error)
 	// load appends rows to a table, in the session's transaction.

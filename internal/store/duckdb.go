@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/duckdb/duckdb-go/v2"
 	"github.com/jmoiron/sqlx"
@@ -23,7 +24,8 @@ import (
 
 // duck is the embedded DuckDB.
 type duck struct {
-	cfg Config
+	cfg  Config
+	temp string // where queries spill and exports are written
 	// seen is guarded by the one writing connection; nil until its first use.
 	seen *seen
 }
@@ -55,6 +57,10 @@ func (d *duck) open(ctx context.Context) (pools, error) {
 	if err := os.MkdirAll(temp, 0o700); err != nil {
 		return pools{}, errs.Wrap(errs.Unavailable, "the data directory cannot be written", err)
 	}
+	d.temp = temp
+	if err := d.sweep(); err != nil {
+		return pools{}, errs.Wrap(errs.Unavailable, "the data directory cannot be written", err)
+	}
 	settings := url.Values{
 		"memory_limit":                 {d.cfg.MemoryLimit},
 		"threads":                      {strconv.Itoa(d.cfg.Threads)},
@@ -67,7 +73,7 @@ func (d *duck) open(ctx context.Context) (pools, error) {
 		// A page of 1,000 events reads the wide columns of those rows only.
 		"late_materialization_max_rows": {"1001"},
 	}
-	connector, err := duckdb.NewConnector(filepath.Join(dir, "tidemark.duckdb")+"?"+settings.Encode(), duckSession)
+	connector, err := duckdb.NewConnector(filepath.Join(dir, "tidemark.duckdb")+"?"+settings.Encode(), duckSession(temp))
 	if err != nil {
 		return pools{}, errs.Wrap(errs.Unavailable, "the database file cannot be opened", err)
 	}
@@ -84,15 +90,26 @@ func (d *duck) open(ctx context.Context) (pools, error) {
 	return p, nil
 }
 
-// duckSession prepares a connection. External access is shut here and not among the settings: those
-// are applied in no order, and the temporary directory cannot be set once it is shut.
-func duckSession(conn driver.ExecerContext) error {
-	_, err := conn.ExecContext(context.Background(), "SET enable_external_access = false; SET TimeZone = 'UTC'", nil)
-	return err
+// duckSession prepares connections. External access is shut here and not among the settings: those
+// are applied in no order, and directories cannot be set once it is shut. Open stays only the one
+// that spilled queries and exports are written to.
+func duckSession(temp string) func(driver.ExecerContext) error {
+	var once sync.Once
+	return func(conn driver.ExecerContext) error {
+		ctx := context.Background()
+		once.Do(func() { // it is one setting for all connections
+			allow := "SET allowed_directories = ['" + strings.ReplaceAll(temp, "'", "''") + "']"
+			// Refused only where this process has the same file open a second time; the first has set it.
+			_, _ = conn.ExecContext(ctx, allow, nil)
+		})
+		_, err := conn.ExecContext(ctx, "SET enable_external_access = false; SET TimeZone = 'UTC'", nil)
+		return err
+	}
 }
 
 func (*duck) alone() bool                     { return true }
 func (*duck) forUpdate() string               { return "" } // there is one writer
+func (*duck) columnar() bool                  { return true }
 func (*duck) hasTags() (before, after string) { return "json_contains(tags, ", ")" }
 func (*duck) texts(list []string) any         { return list }
 

@@ -21,10 +21,10 @@ func (d *duck) insert(ctx context.Context, ses session, events []event.Event, no
 			return duplicates{}, err
 		}
 	}
-	suspects := d.suspects(events, now)
+	suspects, since := d.suspects(events, now)
 	gone := map[string]bool{} // every id known to exist: true when only its tombstone does
 	if len(suspects) > 0 {
-		if err := d.existing(ctx, ses, suspects, now, gone); err != nil {
+		if err := d.existing(ctx, ses, suspects, since, gone); err != nil {
 			return duplicates{}, err
 		}
 	}
@@ -57,17 +57,30 @@ func (d *duck) insert(ctx context.Context, ses session, events []event.Event, no
 	return dup, err
 }
 
-// suspects are the ids that may be in the database or twice in the batch. They stay in the filter
-// whatever becomes of the transaction: an id too many costs a look, an id too few a duplicate.
-func (d *duck) suspects(events []event.Event, now time.Time) []string {
-	all := !d.seen.complete(now.Add(-Window))
-	var list []string
+// suspects are the ids that may be in the database or twice in the batch, and how far back they
+// are to be looked for. They stay in the filter whatever becomes of the transaction: an id too many
+// costs a look, an id too few a duplicate.
+//
+// An event received before the window was moved here from another database, and may be moved again
+// at any time: its id is looked for among all there are.
+func (d *duck) suspects(events []event.Event, now time.Time) (list []string, since time.Time) {
+	window := now.Add(-Window)
+	all := !d.seen.complete(window)
+	since = window
+	if d.seen.dropped.Before(since) {
+		since = d.seen.dropped
+	}
 	for i := range events {
-		if d.seen.add(events[i].ID, events[i].ReceivedAt) || all {
-			list = append(list, events[i].ID)
+		e := &events[i]
+		moved := e.ReceivedAt.Before(window)
+		if d.seen.add(e.ID, e.ReceivedAt) || all || moved && !d.seen.dropped.IsZero() {
+			list = append(list, e.ID)
+			if moved {
+				since = time.Time{}
+			}
 		}
 	}
-	return list
+	return list, since
 }
 
 const existingIDs = `
@@ -79,12 +92,8 @@ SELECT event_id, bool_and(gone) FROM (
     WHERE event_id IN (SELECT unnest($1::text[])))
 GROUP BY event_id`
 
-// existing finds which ids the tables have. It looks as far back as ids are remembered.
-func (d *duck) existing(ctx context.Context, ses session, ids []string, now time.Time, gone map[string]bool) error {
-	since := now.Add(-Window)
-	if d.seen.dropped.Before(since) {
-		since = d.seen.dropped
-	}
+// existing finds which ids the tables have.
+func (*duck) existing(ctx context.Context, ses session, ids []string, since time.Time, gone map[string]bool) error {
 	rows, err := ses.QueryContext(ctx, existingIDs, ids, since)
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ func (s *Store) List(ctx context.Context, f Filter, p Page) ([]event.Event, erro
 	if p.Limit < 1 {
 		return nil, errs.New(errs.Internal, "a page needs a limit")
 	}
-	if err := checkTexts(append([]string{f.EventType, f.EventName, f.UserID, f.SessionID, f.Severity, p.EventID}, f.Tags...)...); err != nil {
+	if err := checkTexts(append(f.texts(), p.EventID)...); err != nil {
 		return nil, err
 	}
 	var args arguments

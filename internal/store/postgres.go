@@ -182,6 +182,7 @@ func (c *impatient) Write(b []byte) (int, error) {
 
 func (*postgres) alone() bool                     { return false }
 func (*postgres) forUpdate() string               { return " FOR UPDATE" }
+func (*postgres) columnar() bool                  { return false }
 func (*postgres) hasTags() (before, after string) { return "tags @> ", "::jsonb" }
 func (*postgres) texts(list []string) any         { return pq.Array(list) }
 

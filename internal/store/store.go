@@ -100,6 +100,8 @@ type Store struct {
 	// broken is set when the database has given itself up (DuckDB does after a failed write of
 	// its log); the next caller opens it anew.
 	broken atomic.Bool
+	// exporting is held while the database writes a file.
+	exporting sync.Mutex
 }
 
 // Open opens the database without changing it; Migrate brings it to the current schema. A

@@ -21,6 +21,8 @@ type found struct {
 	keys      int            // in properties
 	now       time.Time
 	timestamp time.Time
+	received  time.Time
+	done      time.Time // processed_at
 	rate      float64
 	processed bool
 	warnings  []errs.Field
@@ -51,6 +53,33 @@ func (d *Decoder) DecodeAs(form Form, raw []byte, e *event.Event) (warnings []er
 		warnings = r.found.warnings
 	})
 	return warnings, err
+}
+
+// DecodeMoved is Decode for an event that another service kept: it comes in the long form with its
+// id, and received_at, processed and processed_at stay what they were there. A time of those that
+// lies ahead of now becomes now.
+func (d *Decoder) DecodeMoved(raw []byte, e *event.Event) (warnings []errs.Field, err error) {
+	d.reading(raw, func(r *reader) {
+		r.moved = true
+		*e = event.Event{}
+		if err = r.event(FormAny, e); err != nil {
+			*e = event.Event{ID: r.usableID()}
+			return
+		}
+		e.ReceivedAt = earlier(r.found.received, r.found.now)
+		if !r.found.done.IsZero() && e.Processed {
+			e.ProcessedAt = earlier(r.found.done, r.found.now)
+		}
+		warnings = r.found.warnings
+	})
+	return warnings, err
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func (r *reader) event(form Form, e *event.Event) error {
@@ -165,7 +194,9 @@ func (r *reader) field(f field) error {
 	case fieldTags:
 		return r.tags()
 	case fieldTimestamp:
-		return r.timestamp()
+		var err error
+		r.found.timestamp, err = r.time(f)
+		return err
 	case fieldSampleRate:
 		return r.sampleRate()
 	case fieldProcessed:
@@ -175,6 +206,9 @@ func (r *reader) field(f field) error {
 		r.found.processed = r.kind == 't'
 		return r.skip()
 	case fieldReceivedAt, fieldProcessedAt:
+		if r.moved {
+			return r.serviceTime(f)
+		}
 		r.found.warnings = append(r.found.warnings, errs.Field{
 			Location: f.location(), Message: "is set by the service; what was sent is ignored"})
 		return r.skip()
@@ -276,7 +310,16 @@ func (r *reader) tags() error {
 	}
 }
 
-func (r *reader) timestamp() error {
+func (r *reader) serviceTime(f field) (err error) {
+	to := &r.found.received
+	if f == fieldProcessedAt {
+		to = &r.found.done
+	}
+	*to, err = r.time(f)
+	return err
+}
+
+func (r *reader) time(f field) (t time.Time, err error) {
 	ok := r.kind == '"'
 	if ok {
 		text := r.raw[r.start+1 : r.end-1]
@@ -284,12 +327,12 @@ func (r *reader) timestamp() error {
 			r.unquoted, _ = unquote(r.unquoted[:0], r.text())
 			text = r.unquoted
 		}
-		r.found.timestamp, ok = parseTime(text)
+		t, ok = parseTime(text)
 	}
 	if !ok {
-		r.faultAt(fieldTimestamp.location(), "must be an RFC 3339 time such as 2026-03-01T12:00:00Z")
+		r.faultAt(f.location(), "must be an RFC 3339 time such as 2026-03-01T12:00:00Z")
 	}
-	return r.skip()
+	return t, r.skip()
 }
 
 func (r *reader) sampleRate() error {

@@ -18,6 +18,7 @@ const maxProblems = 100
 type reader struct {
 	*Decoder
 	tokens
+	moved    bool   // the times that a service sets are taken as they are given
 	strings  []byte // the event's texts, end to end
 	unquoted []byte // one text without its escapes
 	names    []name // of the members of all open objects, outermost first
@@ -29,6 +30,7 @@ type reader struct {
 
 func (r *reader) reset(raw []byte) {
 	r.tokens.reset(raw)
+	r.moved = false
 	r.strings, r.names = r.strings[:0], r.names[:0]
 	r.standAt("")
 	r.problems = nil // given away

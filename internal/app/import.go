@@ -1,0 +1,266 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/event/eventjson"
+	"github.com/tidemark-obs/tidemark/internal/store"
+	"github.com/tidemark-obs/tidemark/internal/transfer"
+)
+
+// Import is one import: of a file, or of everything another service has.
+type Import struct {
+	Path   string // of a file; "-" = In
+	From   string // data directory or postgres:// URL of another service, instead of a file
+	Format string // empty = by the file's ending, else ndjson
+	State  string // file that keeps how far the import is; empty = none
+	Strict bool   // stop at the first row that is refused
+	Remote Remote
+	In     io.Reader
+	Log    io.Writer
+}
+
+// mostReports bounds how many refused rows are told of.
+const mostReports = 100
+
+// settlePatience is how long the database may take for what the journal holds at the end.
+const settlePatience = 10 * time.Minute
+
+// Run takes the events in through validation, journal and ledger. It can be killed and run again: an
+// event that was taken in before is a duplicate.
+func (m Import) Run(ctx context.Context, cfg Config) (err error) {
+	if (m.Path == "") == (m.From == "") {
+		return errs.New(errs.Invalid, "name a file to import, or another service with --from")
+	}
+	if m.State != "" && (m.From != "" || m.Path == "-") {
+		return errs.New(errs.Invalid, "a state is kept only of a file; anything else may simply be run again")
+	}
+	same, err := m.inPlace(cfg)
+	if err != nil {
+		return err
+	}
+	var rows transfer.Reader
+	closing := nothing
+	defer func() { err = errors.Join(err, closing()) }()
+	if !same { // what cannot be read is found before anything is started
+		if rows, closing, err = m.rows(ctx, cfg, same); err != nil {
+			return err
+		}
+	}
+	to, err := m.Remote.or(func() (peer, error) { return openPeer(ctx, cfg, m.Log, true) })
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.close(ctx)) }()
+	if same {
+		if rows, closing, err = m.rows(ctx, cfg, same); err != nil {
+			return err
+		}
+	}
+	return m.run(ctx, cfg, rows, to)
+}
+
+// inPlace reports whether the source is the embedded database in the very data directory whose
+// journal the target uses.
+func (m Import) inPlace(cfg Config) (bool, error) {
+	if m.From == "" || isPostgres(m.From) || m.Remote.URL != "" {
+		return false, nil
+	}
+	from, err := filepath.Abs(m.From)
+	if err != nil {
+		return false, err
+	}
+	to, err := filepath.Abs(cfg.Data.Dir)
+	if err != nil || from != to {
+		return false, err
+	}
+	if cfg.Database.URL == "" {
+		return false, errs.New(errs.Invalid, "the source and the target are the same service")
+	}
+	if inUse(from) {
+		return false, errs.New(errs.Conflict, "a service runs on "+m.From+"; stop it first, or give this command a --data.dir of its own")
+	}
+	return true, nil
+}
+
+func nothing() error { return nil }
+
+func isPostgres(s string) bool {
+	return strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://")
+}
+
+// rows opens what is to be read.
+func (m Import) rows(ctx context.Context, cfg Config, same bool) (transfer.Reader, func() error, error) {
+	if m.From != "" {
+		return m.fromService(ctx, cfg, same)
+	}
+	format, err := transfer.FormatOf(m.Format, m.Path)
+	if err != nil {
+		return nil, nothing, err
+	}
+	in, closing := m.In, nothing
+	if m.Path != "-" {
+		f, err := os.Open(m.Path)
+		if err != nil {
+			return nil, nothing, fmt.Errorf("opening the file: %w", err)
+		}
+		in, closing = f, f.Close
+	}
+	r, err := transfer.NewReader(format, in)
+	if err != nil {
+		return nil, nothing, errors.Join(err, closing())
+	}
+	return r, func() error { return errors.Join(r.Close(), closing()) }, nil
+}
+
+// fromService reads another service's events.
+func (m Import) fromService(ctx context.Context, cfg Config, same bool) (transfer.Reader, func() error, error) {
+	source := Default()
+	source.Database.MemoryLimit, source.Database.QueryTimeout = cfg.Database.MemoryLimit, cfg.Database.QueryTimeout
+	if isPostgres(m.From) {
+		source.Data.Dir, source.Database.URL = filepath.Join(cfg.Data.Dir, "no-service"), m.From
+	} else {
+		if _, err := os.Stat(m.From); err != nil {
+			return nil, nothing, fmt.Errorf("opening the other service: %w", err)
+		}
+		source.Data.Dir = m.From
+	}
+	var from peer
+	var err error
+	if same { // its lock is this command's; what its journal holds, the target stores
+		var s *store.Store
+		s, err = openStore(ctx, source, newLogger(m.Log, cfg.Log.Format, slog.LevelWarn), nil)
+		from = &storePeer{s}
+	} else {
+		from, err = openPeer(ctx, source, m.Log, false)
+	}
+	if err != nil {
+		return nil, nothing, err
+	}
+	closing := func() error { return from.close(ctx) }
+	if err := from.settle(ctx); err != nil {
+		return nil, nothing, errors.Join(fmt.Errorf("storing what waits in the other service's journal: %w", err), closing())
+	}
+	return &scanReader{ctx: ctx, next: from.scan(store.Filter{}, store.Position{})}, closing, nil
+}
+
+func (m Import) run(ctx context.Context, cfg Config, rows transfer.Reader, to peer) error {
+	report := &reporter{out: m.Log}
+	show := newMeter(m.Log, "imported", 0, -1)
+	job := transfer.Job{
+		Reader: rows, Intake: to.intake(), Strict: m.Strict, Now: time.Now, Refused: report.refused,
+		Progress: func(t transfer.Tally) { show.show(t.Skipped+t.Accepted, t.Rejected) },
+	}
+	var state *transfer.Progress
+	if m.State != "" {
+		var err error
+		if state, job.After, err = transfer.OpenProgress(m.State, m.source(cfg)); err != nil {
+			return err
+		}
+		job.Save = func(t transfer.Tally) error { return state.Save(t.Last) }
+	}
+	t, err := job.Run(ctx)
+	show.clear()
+	if err == nil {
+		err = settle(ctx, to)
+	}
+	if err == nil && state != nil {
+		err = state.Finish()
+	}
+	report.end()
+	fmt.Fprintf(m.Log, "imported: %s accepted, %s rejected", thousands(t.Accepted), thousands(t.Rejected))
+	if t.Skipped > 0 {
+		fmt.Fprintf(m.Log, ", %s taken in before", thousands(t.Skipped))
+	}
+	fmt.Fprintln(m.Log)
+	return err
+}
+
+// source tells one import from another.
+func (m Import) source(cfg Config) string {
+	to := databaseID(cfg) + " " + cfg.Data.Dir
+	if m.Remote.URL != "" {
+		to = m.Remote.URL
+	}
+	size := int64(-1)
+	if info, err := os.Stat(m.Path); err == nil {
+		size = info.Size()
+	}
+	return fmt.Sprintf("%s of %d bytes to %s", m.Path, size, to)
+}
+
+// settle waits until what was taken in is stored.
+func settle(ctx context.Context, p peer) error {
+	for end := time.Now().Add(settlePatience); ; {
+		err := p.settle(ctx)
+		if err == nil || ctx.Err() != nil || !errs.Is(err, errs.Unavailable) || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// reporter tells of refused rows, of so many and no more.
+type reporter struct {
+	mu   sync.Mutex
+	out  io.Writer
+	rows int
+}
+
+func (r *reporter) refused(f transfer.Refusal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.rows++; r.rows <= mostReports {
+		fmt.Fprintf(r.out, "row %d: %s\n", f.Row, f.Reason)
+	}
+}
+
+func (r *reporter) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if more := r.rows - mostReports; more > 0 {
+		fmt.Fprintf(r.out, "and %s rows more were rejected\n", thousands(int64(more)))
+	}
+}
+
+// scanReader reads a service's events as rows.
+type scanReader struct {
+	ctx    context.Context
+	next   func(context.Context) ([]event.Event, error)
+	page   []event.Event
+	buf    []byte
+	number int64
+}
+
+func (s *scanReader) Next() (transfer.Row, error) {
+	if len(s.page) == 0 {
+		page, err := s.next(s.ctx)
+		if err != nil {
+			return transfer.Row{}, err
+		}
+		if len(page) == 0 {
+			return transfer.Row{}, io.EOF
+		}
+		s.page = page
+	}
+	s.buf = eventjson.Append(s.buf[:0], &s.page[0])
+	s.page = s.page[1:]
+	s.number++
+	return transfer.Row{Number: s.number, JSON: s.buf}, nil
+}
+
+func (s *scanReader) Close() error { return nil }

@@ -1,0 +1,201 @@
+package app
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/pgtest"
+	"github.com/tidemark-obs/tidemark/internal/store"
+)
+
+// fill sends events of every kind to a running service and works on some of them.
+func fill(t *testing.T, a *App, n int) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(1, 2))
+	for from := 0; from < n; from += 100 {
+		var list []string
+		for i := from; i < min(from+100, n); i++ {
+			list = append(list, fmt.Sprintf(`{"event":"n%d","event_id":"e%d","user_id":"u%d","severity":"high","timestamp":"2025-01-%02dT10:00:%02d.%06dZ",
+				"properties":{"a":%d.50,"s":"ü\n\"q\""},"metadata":{"m":[1,{}]},"tags":["x,y","z"],"source":"a\r\nb","user_agent":"ua","ip_address":"10.1.2.3",
+				"referrer":"r","timezone":"Europe/Berlin","session_id":"s","anonymous_id":"an","sample_rate":0.25}`,
+				i%7, i, i%50, 1+r.IntN(28), r.IntN(60), r.IntN(1e6), i))
+		}
+		if status, answer := call(t, a, "POST", "/api/analytics/batch-track", "["+strings.Join(list, ",")+"]"); status != 200 || answer["rejected_count"] != 0.0 {
+			t.Fatalf("batch: %d %v", status, answer)
+		}
+	}
+	call(t, a, "POST", "/api/analytics/flush", "")
+	call(t, a, "PATCH", "/api/analytics/events/e1", `{"processed": true, "tags": [], "metadata": {"by": "me"}}`)
+	call(t, a, "POST", "/api/analytics/events/processed", `{"event_ids": ["e2", "e3"]}`)
+	call(t, a, "DELETE", "/api/analytics/events/e4", "")
+}
+
+// everything is all that a service's database has.
+func everything(t *testing.T, cfg Config) (all []event.Event) {
+	t.Helper()
+	p, err := openPeer(t.Context(), cfg, io.Discard, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := p.close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := p.settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for next := p.scan(store.Filter{}, store.Position{}); ; {
+		page, err := next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			return all
+		}
+		all = append(all, page...)
+	}
+}
+
+func same(t *testing.T, got, want []event.Event) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%d events, want %d", len(got), len(want))
+	}
+	for i := range got {
+		if !reflect.DeepEqual(got[i], want[i]) {
+			t.Fatalf("event %d\n is %+v\nwas %+v", i, got[i], want[i])
+		}
+	}
+}
+
+// TestAServiceMovesToPostgreSQL moves all of an embedded service's events, in place and to another
+// directory, twice, and back, and compares every field.
+func TestAServiceMovesToPostgreSQL(t *testing.T) {
+	source := testConfig(t.TempDir())
+	a := start(t, source, Options{})
+	fill(t, a, 2_500)
+	stop(t, a)
+	want := everything(t, source)
+	if len(want) != 2_499 {
+		t.Fatalf("%d events to move", len(want))
+	}
+	move := func(from string, to Config) {
+		t.Helper()
+		var log bytes.Buffer
+		if err := (Import{From: from, Log: &log}).Run(t.Context(), to); err != nil {
+			t.Fatalf("%v\n%s", err, log.String())
+		}
+		if !strings.Contains(log.String(), "imported: 2,499 accepted, 0 rejected") {
+			t.Errorf("told: %s", log.String())
+		}
+	}
+	inPlace := source
+	inPlace.Database.URL = pgtest.URL(t)
+	for range 2 {
+		move(source.Data.Dir, inPlace)
+		same(t, everything(t, inPlace), want)
+	}
+	back := testConfig(t.TempDir())
+	move(inPlace.Database.URL, back)
+	same(t, everything(t, back), want)
+
+	b := start(t, inPlace, Options{}) // the service goes on where the embedded one was
+	if status, answer := call(t, b, "GET", "/api/analytics/events/e1", ""); status != 200 || answer["processed"] != true {
+		t.Errorf("after the move: %d %v", status, answer)
+	}
+	if _, l := call(t, b, "GET", "/api/analytics/ledger", ""); l["lost"] != 0.0 || l["pending"] != 0.0 || l["accepted"].(float64) < 4_998 {
+		t.Errorf("ledger %v", l)
+	}
+}
+
+// TestMovingThroughRunningServices reads from one service and writes to another while both run.
+func TestMovingThroughRunningServices(t *testing.T) {
+	source, target := testConfig(t.TempDir()), testConfig(t.TempDir())
+	a, b := start(t, source, Options{}), start(t, target, Options{})
+	fill(t, a, 2_500)
+	want := everything(t, source)
+	if err := (Import{From: source.Data.Dir, Log: io.Discard}).Run(t.Context(), target); err != nil {
+		t.Fatal(err)
+	}
+	same(t, everything(t, target), want)
+	if _, l := call(t, b, "GET", "/api/analytics/ledger", ""); l["stored"] != 2_499.0 || l["lost"] != 0.0 {
+		t.Errorf("ledger %v", l)
+	}
+	if err := (Import{From: source.Data.Dir, Log: io.Discard}).Run(t.Context(), source); err == nil {
+		t.Error("a service was moved into itself")
+	}
+	elsewhere := source
+	elsewhere.Database.URL = "postgres://somewhere/else"
+	if err := (Import{Path: "-", In: strings.NewReader("{}"), Log: io.Discard}).Run(t.Context(), elsewhere); err == nil || !strings.Contains(err.Error(), "another database") {
+		t.Errorf("an import meant for PostgreSQL went to the embedded database: %v", err)
+	}
+	over := Remote{URL: "http://" + a.Addr().String()}
+	var out bytes.Buffer
+	if err := (Export{Remote: over, Format: "csv", Out: &out, Log: io.Discard}).Run(t.Context(), Default()); err != nil || !strings.HasPrefix(out.String(), "event_id,event_name,") {
+		t.Errorf("over HTTP: %v, %d bytes", err, out.Len())
+	}
+}
+
+// TestFilesGoOutAndIn exports to each format, with the service running and stopped, and imports the
+// files into a service of their own.
+func TestFilesGoOutAndIn(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	a := start(t, cfg, Options{})
+	fill(t, a, 1_200)
+	want := everything(t, cfg)
+	dir := t.TempDir()
+	for _, running := range []bool{true, false} {
+		if !running {
+			stop(t, a)
+		}
+		for _, format := range []string{"ndjson", "csv", "parquet"} {
+			path := filepath.Join(dir, fmt.Sprintf("%t.%s", running, format))
+			if err := (Export{Path: path, Log: io.Discard}).Run(t.Context(), cfg); err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			into := testConfig(t.TempDir())
+			if err := (Import{Path: path, State: path + ".state", Log: io.Discard}).Run(t.Context(), into); err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			same(t, everything(t, into), want)
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 6 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+	left, err := filepath.Glob(filepath.Join(cfg.Data.Dir, "tidemark.duckdb.tmp", "export-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left in the data directory: %v, %v", left, err)
+	}
+}
+
+// TestBadRowsAreToldOf imports a file of which most is wrong.
+func TestBadRowsAreToldOf(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	text := strings.Repeat("{\"event\":\"secret\"\n", 150) + `{"event":"fine"}` + "\n"
+	for _, strict := range []bool{false, true} {
+		var log bytes.Buffer
+		err := (Import{Path: "-", In: strings.NewReader(text), Strict: strict, Log: &log}).Run(t.Context(), cfg)
+		if (err != nil) != strict {
+			t.Errorf("strict %t: %v", strict, err)
+		}
+		told := log.String()
+		if strings.Count(told, "row ") != mostReports || !strings.Contains(told, "row 100: the event is not valid JSON") ||
+			!strings.Contains(told, "and 50 rows more were rejected") || !strings.Contains(told, "1 accepted, 150 rejected") || strings.Contains(told, "secret") {
+			t.Errorf("told:\n%s", told)
+		}
+	}
+	if n := len(everything(t, cfg)); n != 1 {
+		t.Errorf("%d events", n)
+	}
+}

@@ -1,0 +1,114 @@
+//go:build linux
+
+package faults
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestKillMoving kills an import again and again at instants that chance chooses, and then an export
+// of what it brought in; the same commands, run again, lose and double nothing.
+func TestKillMoving(t *testing.T) {
+	story(t)
+	onEach(t, func(t *testing.T, url string) {
+		dir := t.TempDir()
+		n := pick(60_000, 1_000_000)
+		in, out := filepath.Join(dir, "in.ndjson"), filepath.Join(dir, "out.ndjson")
+		writeEvents(t, in, n)
+		data := []string{"--data.dir=" + filepath.Join(dir, "data")}
+		if url != "" {
+			data = append(data, "--database.url="+url)
+		}
+		kills := untilDone(t, append([]string{"import", in, "--state=" + in + ".state"}, data...)...)
+		kills += untilDone(t, append([]string{"export", "--output=" + out}, data...)...)
+		t.Logf("killed %d times", kills)
+		seen := make([]int, n)
+		f, err := os.Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		lines := bufio.NewScanner(f)
+		for lines.Scan() {
+			var e struct {
+				ID string `json:"event_id"`
+			}
+			i := -1
+			err := json.Unmarshal(lines.Bytes(), &e)
+			if err == nil {
+				_, err = fmt.Sscanf(e.ID, "moved-%d", &i)
+			}
+			if err != nil || i < 0 || i >= n {
+				t.Fatalf("a line that was not moved: %.100s, %v", lines.Text(), err)
+			}
+			seen[i]++
+		}
+		if err := lines.Err(); err != nil {
+			t.Fatal(err)
+		}
+		for i, times := range seen {
+			if times != 1 {
+				t.Fatalf("event %d of %d came out %d times", i, n, times)
+			}
+		}
+	})
+}
+
+func writeEvents(t *testing.T, path string, n int) {
+	t.Helper()
+	var b bytes.Buffer
+	for i := range n {
+		b.Write(singleBody(fmt.Sprintf("moved-%d", i)))
+		b.WriteByte('\n')
+	}
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// untilDone runs a command and kills it at first, later and later, until it ends by itself.
+func untilDone(t *testing.T, args ...string) (kills int) {
+	t.Helper()
+	path, err := program()
+	if err != nil {
+		t.Fatalf("building the program: %v", err)
+	}
+	for patience := 300 * time.Millisecond; ; patience += 200 * time.Millisecond {
+		var told strings.Builder
+		cmd := exec.Command(path, args...)
+		cmd.Stderr = &told
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		gone := make(chan error, 1)
+		go func() { gone <- cmd.Wait() }()
+		limit := time.NewTimer(time.Duration(rand.Int64N(int64(patience))))
+		if kills >= pick(5, 40) {
+			limit.Reset(5 * time.Minute)
+		}
+		select {
+		case err := <-gone:
+			limit.Stop()
+			if err != nil {
+				t.Fatalf("tidemark %s: %v\n%s", args[0], err, told.String())
+			}
+			return kills
+		case <-limit.C:
+			_ = cmd.Process.Kill() // it may have ended just now
+			<-gone
+			kills++
+		}
+	}
+}

@@ -1,0 +1,167 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/event"
+)
+
+// desk is an intake that decodes rows and fails when it is told to.
+type desk struct {
+	mu    sync.Mutex
+	fail  func(call int) error
+	calls int
+	ids   map[string]int
+}
+
+func (d *desk) Submit(_ context.Context, rows []Row) ([]Refusal, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.calls++
+	if d.fail != nil {
+		if err := d.fail(d.calls); err != nil {
+			return nil, err
+		}
+	}
+	if d.ids == nil {
+		d.ids = map[string]int{}
+	}
+	var refused []Refusal
+	for _, row := range rows {
+		var e event.Event
+		if _, err := decoder().DecodeMoved(row.JSON, &e); err != nil {
+			refused = append(refused, Refusal{row.Number, ReasonOf(err)})
+			continue
+		}
+		d.ids[e.ID]++
+	}
+	return refused, nil
+}
+
+func lines(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `{"event_id":"e%d","event_name":"n"}`+"\n", i)
+	}
+	return b.String()
+}
+
+func (d *desk) job(text string) *Job {
+	return &Job{Reader: newNDJSONReader(strings.NewReader(text)), Intake: d, Now: time.Now, Wait: func(time.Duration) error { return nil }}
+}
+
+func TestImportTakesEveryRowOnce(t *testing.T) {
+	d := &desk{fail: func(call int) error {
+		if call%3 == 0 {
+			return errs.New(errs.Overloaded, "full")
+		}
+		return nil
+	}}
+	j := d.job(lines(10_000) + "broken\n" + lines(1))
+	var last Tally
+	j.Progress = func(tl Tally) {
+		if tl.Last < last.Last {
+			t.Errorf("progress went back from %d to %d", last.Last, tl.Last)
+		}
+		last = tl
+	}
+	tally, err := j.Run(t.Context())
+	want := Tally{Accepted: 10_001, Rejected: 1, Last: 10_002}
+	if err != nil || tally != want || last != want {
+		t.Errorf("%+v, %v", tally, err)
+	}
+	if len(d.ids) != 10_000 || d.ids["e0"] != 2 || d.ids["e9999"] != 1 {
+		t.Errorf("%d ids, e0 %d times", len(d.ids), d.ids["e0"])
+	}
+}
+
+func TestImportGoesOnWhereItWasSaved(t *testing.T) {
+	text := lines(25_000)
+	broken := errs.New(errs.Internal, "broken")
+	first := &desk{fail: func(call int) error {
+		if call > 12 {
+			return broken
+		}
+		return nil
+	}}
+	var saved int64
+	j := first.job(text)
+	now := time.Time{}
+	j.Now = func() time.Time { now = now.Add(saveEvery); return now } // saves at every chunk
+	j.Save = func(tl Tally) error { saved = tl.Last; return nil }
+	var mu sync.Mutex
+	clock := j.Now
+	j.Now = func() time.Time { mu.Lock(); defer mu.Unlock(); return clock() }
+	if _, err := j.Run(t.Context()); !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	if saved == 0 || saved >= 25_000 {
+		t.Fatalf("saved at row %d", saved)
+	}
+	second := &desk{}
+	j = second.job(text)
+	j.After = saved
+	tally, err := j.Run(t.Context())
+	if err != nil || tally.Skipped != saved || tally.Accepted != 25_000-saved {
+		t.Errorf("%+v, %v", tally, err)
+	}
+	for i := range 25_000 {
+		id := fmt.Sprintf("e%d", i)
+		if first.ids[id]+second.ids[id] == 0 {
+			t.Fatalf("%s was lost", id)
+		}
+	}
+}
+
+func TestRowsWithoutIDGetOneThatStays(t *testing.T) {
+	text := `{"event":"a"}` + "\n" + `{"event":"a"}` + "\n" + `{ }` + "\n" + `{"event_id":null,"event":"b"}` + "\n" +
+		`{"event":"c","properties":{"event_id":"inner"}}` + "\n" + `{"event":"d","event_id":"own"}` + "\n"
+	var all []map[string]int
+	for range 2 {
+		d := &desk{}
+		tally, err := d.job(text).Run(t.Context())
+		if err != nil || tally.Accepted != 5 || tally.Rejected != 1 {
+			t.Fatalf("%+v, %v", tally, err)
+		}
+		all = append(all, d.ids)
+	}
+	if len(all[0]) != 5 || all[0]["own"] != 1 || !reflect.DeepEqual(all[0], all[1]) {
+		t.Errorf("first %v, then %v", all[0], all[1])
+	}
+}
+
+func TestStrictImportStops(t *testing.T) {
+	d := &desk{}
+	j := d.job("broken\n" + lines(100_000))
+	j.Strict = true
+	var told []Refusal
+	j.Refused = func(r Refusal) { told = append(told, r) }
+	if _, err := j.Run(t.Context()); !errors.Is(err, ErrStrict) {
+		t.Errorf("%v", err)
+	}
+	if len(told) != 1 || told[0].Row != 1 || len(d.ids) == 100_000 {
+		t.Errorf("told %v, %d taken in", told, len(d.ids))
+	}
+}
+
+func TestImportGivesUp(t *testing.T) {
+	d := &desk{fail: func(int) error { return errs.New(errs.Unavailable, "away") }}
+	j := d.job(lines(1))
+	now := time.Time{}
+	j.Now = func() time.Time { return now }
+	j.Wait = func(pause time.Duration) error { now = now.Add(pause); return nil }
+	if _, err := j.Run(t.Context()); !errs.Is(err, errs.Unavailable) {
+		t.Errorf("%v", err)
+	}
+	if now.Sub(time.Time{}) < patience {
+		t.Errorf("gave up after %v", now.Sub(time.Time{}))
+	}
+}

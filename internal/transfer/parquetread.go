@@ -1,0 +1,121 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet"
+	"github.com/apache/arrow-go/v18/parquet/file"
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+)
+
+const parquetBatch = 4096 // rows held at a time
+
+type parquetReader struct {
+	file   *file.Reader
+	rows   pqarrow.RecordReader
+	head   []column
+	batch  arrow.RecordBatch
+	at     int // next row of the batch
+	number int64
+	line   line
+}
+
+func newParquetReader(f *os.File) (*parquetReader, error) {
+	props := parquet.NewReaderProperties(memory.DefaultAllocator)
+	props.BufferedStreamEnabled = true // a column is read bit by bit, not a row group at once
+	src, err := file.NewParquetReader(unclosed{f}, file.WithReadProps(props))
+	if err != nil {
+		return nil, errs.Wrap(errs.Malformed, "the file is not readable as Parquet", err)
+	}
+	p := &parquetReader{file: src}
+	if err := p.open(); err != nil {
+		return nil, errors.Join(err, src.Close())
+	}
+	return p, nil
+}
+
+// unclosed keeps the file open: it is the caller's.
+type unclosed struct{ *os.File }
+
+func (unclosed) Close() error { return nil }
+
+func (p *parquetReader) open() error {
+	r, err := pqarrow.NewFileReader(p.file, pqarrow.ArrowReadProperties{BatchSize: parquetBatch}, memory.DefaultAllocator)
+	if err != nil {
+		return errs.Wrap(errs.Malformed, "the Parquet file cannot be read", err)
+	}
+	s, err := r.Schema()
+	if err != nil {
+		return errs.Wrap(errs.Malformed, "the Parquet file cannot be read", err)
+	}
+	for _, field := range s.Fields() {
+		c, known := columnOf(field.Name)
+		if !known {
+			return errColumn(field.Name, false)
+		}
+		p.head = append(p.head, c)
+	}
+	p.rows, err = r.GetRecordReader(context.Background(), nil, nil)
+	if err != nil {
+		return errs.Wrap(errs.Malformed, "the Parquet file cannot be read", err)
+	}
+	return nil
+}
+
+func (p *parquetReader) Next() (Row, error) {
+	for p.batch == nil || p.at == int(p.batch.NumRows()) {
+		batch, err := p.rows.Read()
+		if errors.Is(err, io.EOF) {
+			return Row{}, io.EOF
+		}
+		if err != nil {
+			return Row{}, errs.Wrap(errs.Malformed, "the Parquet file cannot be read any further", err)
+		}
+		p.batch, p.at = batch, 0 // the reader releases it with the next one
+	}
+	p.line.begin()
+	for i, c := range p.head {
+		p.line.add(c, cellOf(p.batch.Column(i), p.at))
+	}
+	p.at++
+	p.number++
+	return Row{Number: p.number, JSON: p.line.end()}, nil
+}
+
+// cellOf is one value as text; empty where there is none.
+func cellOf(column arrow.Array, i int) string {
+	if column.IsNull(i) {
+		return ""
+	}
+	switch a := column.(type) {
+	case *array.String:
+		return a.Value(i)
+	case *array.LargeString:
+		return a.Value(i)
+	case *array.Binary:
+		return string(a.Value(i))
+	case *array.Timestamp:
+		unit := a.DataType().(*arrow.TimestampType).Unit
+		return timeText(a.Value(i).ToTime(unit).Truncate(time.Microsecond))
+	case *array.Float64:
+		return strconv.FormatFloat(a.Value(i), 'g', -1, 64)
+	case *array.Boolean:
+		return strconv.FormatBool(a.Value(i))
+	}
+	return column.ValueStr(i)
+}
+
+func (p *parquetReader) Close() error {
+	p.rows.Release()
+	return p.file.Close()
+}

@@ -1,0 +1,203 @@
+package transfer
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/event/eventjson"
+)
+
+var received = time.Date(2024, 2, 29, 23, 59, 59, 123456000, time.UTC)
+
+// awkward are events with everything that a format could lose.
+func awkward() []event.Event {
+	base := event.Event{
+		ID: "plain", Name: "n", Type: event.Custom, Severity: event.Low, SampleRate: 1,
+		Timestamp: received, ReceivedAt: received,
+	}
+	full := base
+	full.ID, full.Name = "full", "a, \"b\"; 'c'"
+	full.Type, full.Severity, full.SampleRate = event.APIError, event.Critical, 0.1
+	full.UserID, full.AnonymousID, full.SessionID = "ü – 1", "=cmd()", " padded "
+	full.Properties = event.Object(`{"n":123456789012345678901234567890.10,"s":"line\nbreak","o":{"d":[1,2,null]},"e":"\u00e9"}`)
+	full.Metadata = event.Object(`{}`)
+	full.Tags = []string{"a,b", `q"`, "c]"}
+	full.Source, full.Referrer, full.Timezone = "two\nlines", "carriage\r\nreturn", "Europe/Berlin"
+	full.UserAgent, full.IPAddress = "\r", "10.0.0.0"
+	full.Processed, full.ProcessedAt = true, received.Add(time.Microsecond)
+	old := base
+	old.ID, old.Timestamp = "old", time.Unix(0, 0).UTC()
+	far := base
+	far.ID, far.Timestamp = "far", time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC)
+	return []event.Event{base, full, old, far}
+}
+
+func decoder() *eventjson.Decoder {
+	return eventjson.NewDecoder(eventjson.Options{Limits: event.DefaultLimits(), KeepFullIP: true})
+}
+
+func TestEveryFormatKeepsEveryField(t *testing.T) {
+	for _, f := range Formats {
+		t.Run(string(f), func(t *testing.T) {
+			want := awkward()
+			file, err := os.Create(filepath.Join(t.TempDir(), "events."+string(f)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			w, err := NewWriter(f, file, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, part := range [][]event.Event{want[:1], want[1:]} {
+				if err := w.Write(part); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := file.Seek(0, io.SeekStart); err != nil {
+				t.Fatal(err)
+			}
+			r, err := NewReader(f, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := decoder()
+			for i := range want {
+				row, err := r.Next()
+				if err != nil || row.Err != nil {
+					t.Fatal(err, row.Err)
+				}
+				var got event.Event
+				if _, err := d.DecodeMoved(row.JSON, &got); err != nil {
+					t.Fatalf("%s: %v", row.JSON, err)
+				}
+				if !reflect.DeepEqual(got, want[i]) {
+					t.Errorf("got  %+v\nwant %+v", got, want[i])
+				}
+			}
+			if _, err := r.Next(); !errors.Is(err, io.EOF) {
+				t.Errorf("behind the last row: %v", err)
+			}
+			if err := r.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// rowsOf reads all rows as "number:JSON" or "number!".
+func rowsOf(t *testing.T, f Format, text string) []string {
+	t.Helper()
+	r, err := NewReader(f, strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for {
+		row, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := string('0'+byte(row.Number)) + ":" + string(row.JSON)
+		if row.Err != nil {
+			s = string('0'+byte(row.Number)) + "!"
+		}
+		all = append(all, s)
+	}
+}
+
+func TestRowsThatAreWrongCostOnlyThemselves(t *testing.T) {
+	long := strings.Repeat("x", maxRow)
+	for name, c := range map[string]struct {
+		format Format
+		text   string
+		want   []string
+	}{
+		"NDJSON": {NDJSON, "\uFEFF{\"a\":1}\n\n  {\"b\":2} \r\n" + long + "y\n{\"c\":3}", []string{`1:{"a":1}`, `3:{"b":2}`, "4!", `5:{"c":3}`}},
+		"CSV": {CSV, "\uFEFFevent_name, properties ,sample_rate,processed\r\n" +
+			"a,\"{\n\"\"x\"\":1}\",0.5,true\r\n" + "b\n" + "c,,,\n" + "d\"e,,,\n" + "\"f\"g,,,\n" + "\n" + "\"" + long + "\",,,\n" + "h,7,NaN,yes",
+			[]string{`2:{"event_name":"a","properties":{ "x":1},"sample_rate":0.5,"processed":true}`, "4!", `5:{"event_name":"c"}`,
+				"6!", "7!", "9!", `:` + `:{"event_name":"h","properties":"7","sample_rate":"NaN","processed":"yes"}`}},
+	} {
+		if got := rowsOf(t, c.format, c.text); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s:\n got %.200q\nwant %.200q", name, got, c.want)
+		}
+	}
+}
+
+func TestFilesThatAreNoneAreRefused(t *testing.T) {
+	for name, text := range map[string]string{
+		"empty": "", "unknown column": "event_name,plan\n", "twice": "event_name,event_name\n", "open quote": "\"event_name",
+	} {
+		if _, err := NewReader(CSV, strings.NewReader(text)); err == nil {
+			t.Errorf("CSV, %s: no error", name)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "no.parquet")
+	if err := os.WriteFile(path, []byte("PAR1 but not really PAR1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := NewReader(Parquet, f); err == nil {
+		t.Error("Parquet: no error")
+	}
+	if _, err := NewReader(Parquet, strings.NewReader("")); err == nil {
+		t.Error("Parquet from a stream: no error")
+	}
+}
+
+func TestFormatByName(t *testing.T) {
+	for _, c := range []struct {
+		name, path string
+		want       Format
+	}{
+		{"", "a.csv", CSV}, {"", "a.parquet", Parquet}, {"", "a.jsonl", NDJSON}, {"", "-", NDJSON}, {"csv", "a.parquet", CSV},
+	} {
+		if got, err := FormatOf(c.name, c.path); got != c.want || err != nil {
+			t.Errorf("%+v: %q, %v", c, got, err)
+		}
+	}
+	if _, err := FormatOf("", "a.xlsx"); err == nil {
+		t.Error("a spreadsheet was taken for a format")
+	}
+}
+
+// FuzzCSV: whatever the file, reading ends, and rows are one line of JSON text each.
+func FuzzCSV(f *testing.F) {
+	f.Add([]byte("event_name,properties\na,\"{\"\"x\"\":1}\"\n"))
+	f.Add([]byte("event_name\n\"a\r\nb\"\r\n\"open"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		r, err := NewReader(CSV, bytes.NewReader(text))
+		if err != nil {
+			return
+		}
+		for n := 0; n <= len(text); n++ {
+			row, err := r.Next()
+			if err != nil {
+				return
+			}
+			if row.Err == nil && bytes.ContainsAny(row.JSON, "\r\n") {
+				t.Fatalf("a row of more than one line: %q", row.JSON)
+			}
+		}
+		t.Fatal("more rows than bytes")
+	})
+}
