@@ -15,13 +15,14 @@ import (
 // cli is the command line. Pointers tell what was said from what was not, so that the
 // configuration file comes between the defaults and the environment.
 type cli struct {
-	Serve   serveCmd   `cmd:"" help:"Run the service."`
-	Check   checkCmd   `cmd:"" help:"Validate files; exit 1 and name the line on error."`
-	Migrate migrateCmd `cmd:"" help:"Bring the database to the current schema."`
-	Keys    keysCmd    `cmd:"" help:"Create, list and revoke access keys."`
-	Export  exportCmd  `cmd:"" help:"Write stored events to an NDJSON, CSV or Parquet file."`
-	Import  importCmd  `cmd:"" help:"Take in events from a file, or all that another service has."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve       serveCmd       `cmd:"" help:"Run the service."`
+	Check       checkCmd       `cmd:"" help:"Validate files; exit 1 and name the line on error."`
+	Migrate     migrateCmd     `cmd:"" help:"Bring the database to the current schema."`
+	Keys        keysCmd        `cmd:"" help:"Create, list and revoke access keys."`
+	Export      exportCmd      `cmd:"" help:"Write stored events to an NDJSON, CSV or Parquet file."`
+	Import      importCmd      `cmd:"" help:"Take in events from a file, or all that another service has."`
+	Maintenance maintenanceCmd `cmd:"" help:"Keep the database within its bounds now."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
 // common are the options of every command that touches the service's data.
@@ -157,4 +158,18 @@ type versionCmd struct{}
 func (versionCmd) Run(s streams) error {
 	_, err := fmt.Fprintln(s.out, "tidemark", app.Version())
 	return err
+}
+
+type maintenanceCmd struct {
+	common  `embed:""`
+	Compact bool `help:"Write the database's files anew, without what was deleted; nothing is stored meanwhile."`
+}
+
+// Run does what the service does by itself every hour.
+func (c *maintenanceCmd) Run(ctx context.Context, s streams) error {
+	cfg, err := c.moving()
+	if err != nil {
+		return err
+	}
+	return app.Maintain(ctx, cfg, c.Compact, s.out, s.err)
 }

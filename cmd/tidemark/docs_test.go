@@ -31,7 +31,7 @@ func TestTheDocumentedCommandsWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range []string{"moving-data.md"} {
+	for _, file := range []string{"moving-data.md", "privacy.md"} {
 		t.Run(file, func(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join("../../docs", file))
 			if err != nil {
@@ -53,7 +53,7 @@ func TestTheDocumentedCommandsWork(t *testing.T) {
 			if err != nil || n == 0 {
 				t.Errorf("%d commands: %v\n%s", n, err, out)
 			}
-			if strings.Count(string(out), "1 accepted, 0 rejected") < 4 {
+			if file == "moving-data.md" && strings.Count(string(out), "1 accepted, 0 rejected") < 4 {
 				t.Errorf("the event did not get everywhere:\n%s", out)
 			}
 		})

@@ -26,6 +26,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/settings"
 	"github.com/tidemark-obs/tidemark/internal/store"
 	"github.com/tidemark-obs/tidemark/internal/telemetry"
+	"github.com/tidemark-obs/tidemark/internal/upkeep"
 )
 
 // Options are what the caller lends.
@@ -53,6 +54,7 @@ type App struct {
 	ops      *perf.Operations
 	system   *perf.System
 	pipeline *ingest.Pipeline
+	upkeep   *upkeep.Upkeep
 	alerts   *alert.Evaluator // nil when switched off
 	notify   *notify.Manager
 	api      *httpapi.Server
@@ -207,6 +209,8 @@ func (a *App) makeRooms(ctx context.Context) error {
 		Logger: a.logger.With("component", "ingest"), Now: time.Now, Bounds: a.cfg.bounds(), Accepted: a.exportEvent(),
 	})
 	a.registry.MustRegister(a.pipeline.Collectors()...)
+	a.upkeep = newUpkeep(a.cfg, a.store, a.logger)
+	a.registry.MustRegister(sizeCollectors(a.upkeep)...)
 	a.live = newLive(a.cfg, a.settings)
 	meter := a.telemetry.Meter()
 	return errors.Join(a.settings.Export(meter), a.system.Export(meter))
@@ -217,7 +221,7 @@ func (a *App) runLoops(context.Context) error {
 	a.pipeline.Start()
 	a.started("pipeline", func(ctx context.Context) error { a.pipeline.Stop(ctx); return nil })
 	ctx, cancel := context.WithCancel(context.Background())
-	for _, run := range []func(context.Context){a.settings.Run, a.access.Run, a.system.Run} {
+	for _, run := range []func(context.Context){a.settings.Run, a.access.Run, a.system.Run, a.upkeep.Run} {
 		a.loops.Go(func() { run(ctx) })
 	}
 	a.started("loops", func(context.Context) error { cancel(); a.loops.Wait(); return nil })

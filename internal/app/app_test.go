@@ -203,7 +203,7 @@ func TestTheDocumentedCommandsWork(t *testing.T) {
 	}
 	a := start(t, testConfig(t.TempDir()), Options{})
 	n := 0
-	for _, file := range []string{"../../README.md", "../../docs/api.md", "../../docs/moving-data.md", "../../docs/questions.md"} {
+	for _, file := range []string{"../../README.md", "../../docs/api.md", "../../docs/moving-data.md", "../../docs/questions.md", "../../docs/privacy.md"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

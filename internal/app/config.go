@@ -28,6 +28,7 @@ type Config struct {
 	Log        Log        `yaml:"log"`
 	Limits     Limits     `yaml:"limits"`
 	Privacy    Privacy    `yaml:"privacy"`
+	Retention  Retention  `yaml:"retention"`
 	RateLimits RateLimits `yaml:"rate_limits"`
 	SelfEvents SelfEvents `yaml:"self_events"`
 	Telemetry  Telemetry  `yaml:"telemetry"`
@@ -159,6 +160,7 @@ func Default() Config {
 			StringLength: l.StringLength, Depth: l.Depth, Tags: l.Tags, TagLength: l.TagLength, ContextLength: l.ContextLength,
 		},
 		Privacy:    Privacy{SensitiveKeys: eventjson.DefaultSensitive()},
+		Retention:  Retention{Compaction: Duration(24 * time.Hour)},
 		Telemetry:  Telemetry{TraceSampleRatio: 0.01, ExportEvents: true},
 		RateLimits: RateLimits{FailedAuth: Rate{PerSecond: 10, Burst: 50}},
 		Tracking: Tracking{
@@ -231,6 +233,11 @@ func (c *Config) Check() error {
 	}
 	if r := c.Telemetry.TraceSampleRatio; !(r >= 0 && r <= 1) {
 		bad("telemetry.trace_sample_ratio", "must be between 0 and 1")
+	}
+	for key, n := range map[string]int64{"events": int64(c.Retention.Events), "max_bytes": c.Retention.MaxBytes, "compaction": int64(c.Retention.Compaction)} {
+		if n < 0 {
+			bad("retention."+key, "must not be below 0")
+		}
 	}
 	if err := c.settings().Validate(); err != nil {
 		bad("tracking", "%v", err)

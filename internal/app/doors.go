@@ -16,7 +16,8 @@ func (a *App) openDoors(context.Context) error {
 	limits.RequestBytes, limits.Event = int(a.cfg.Limits.RequestBytes), a.cfg.eventLimits()
 	api, err := httpapi.New(httpapi.Deps{
 		Intake: a.pipeline, Backlog: a.pipeline, Accounts: a.pipeline,
-		Events: a.store, Archive: a.store, Questions: a.store, Journeys: a.store, SQL: a.store, Settings: a.settings, Access: a.access, Keys: a.access,
+		Events: a.store, Archive: a.store, Erasures: a.pipeline, Upkeep: a.upkeep,
+		Questions: a.store, Journeys: a.store, SQL: a.store, Settings: a.settings, Access: a.access, Keys: a.access,
 		Operations: a.ops, System: a.system, Decoder: a.live,
 		Alerts: a.notify, Silences: a.notify, AlertHistory: a.store,
 		Ready: []httpapi.ReadyCheck{

@@ -2,6 +2,8 @@ package app
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
@@ -11,13 +13,27 @@ import (
 // reported with its line.
 type Duration time.Duration
 
-// UnmarshalYAML reads a scalar as time.ParseDuration does.
+// UnmarshalYAML reads a scalar as time.ParseDuration does, with days before everything else.
 func (d *Duration) UnmarshalYAML(n ast.Node) error {
 	t := n.GetToken()
-	v, err := time.ParseDuration(t.Value)
+	v, err := parseDuration(t.Value)
 	if err != nil {
-		return fmt.Errorf("[%d:%d] not a duration as 30s or 1h30m", t.Position.Line, t.Position.Column)
+		return fmt.Errorf("[%d:%d] not a duration as 30s, 1h30m or 90d", t.Position.Line, t.Position.Column)
 	}
 	*d = Duration(v)
 	return nil
+}
+
+// parseDuration also knows days of 24 hours, as in 90d or 1d12h.
+func parseDuration(text string) (time.Duration, error) {
+	days, rest, found := strings.Cut(text, "d")
+	if !found {
+		return time.ParseDuration(text)
+	}
+	n, err := strconv.ParseUint(days, 10, 16)
+	if err != nil || rest == "" {
+		return time.Duration(n) * 24 * time.Hour, err
+	}
+	d, err := time.ParseDuration(rest)
+	return time.Duration(n)*24*time.Hour + d, err
 }

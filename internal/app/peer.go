@@ -17,6 +17,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/ingest"
 	"github.com/tidemark-obs/tidemark/internal/store"
 	"github.com/tidemark-obs/tidemark/internal/transfer"
+	"github.com/tidemark-obs/tidemark/internal/upkeep"
 )
 
 // peer is one end of a move: a service that runs, or the parts of one that does not.
@@ -31,6 +32,8 @@ type peer interface {
 	parquet(ctx context.Context, f store.Filter, path string) (done bool, err error)
 	// intake takes in rows.
 	intake() transfer.Intake
+	// maintain does one round of upkeep.
+	maintain(ctx context.Context, compact bool) (upkeep.Report, error)
 	close(ctx context.Context) error
 }
 

@@ -51,6 +51,7 @@ func (c Config) needRestart(next Config) []string {
 		"data":                 {c.Data, next.Data},
 		"database":             {c.Database, next.Database},
 		"journal":              {c.Journal, next.Journal},
+		"retention":            {c.Retention, next.Retention},
 		"rate_limits":          {c.RateLimits, next.RateLimits},
 		"tracking":             {c.Tracking, next.Tracking},
 		"alerts":               {c.Alerts.restartOnly(), next.Alerts.restartOnly()},

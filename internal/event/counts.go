@@ -36,12 +36,13 @@ const (
 	ReasonJournalUnavailable               // the journal cannot write
 	ReasonStoreRefused                     // the database refuses this one event
 	ReasonUndecodable                      // a journal record cannot be read back
+	ReasonErased                           // its user was erased; nothing of it is kept
 	numReasons
 )
 
 var reasonNames = [numReasons]string{
 	"invalid", "malformed", "too_large", "disabled", "journal_full", "journal_unavailable",
-	"store_refused", "undecodable",
+	"store_refused", "undecodable", "erased",
 }
 
 func (r Reason) String() string { return reasonNames[r] }
@@ -50,7 +51,7 @@ func (r Reason) String() string { return reasonNames[r] }
 func DoorReasons() []Reason { return enumerate[Reason](int(ReasonStoreRefused)) }
 
 // StoreReasons lists the reasons for which the store dead-letters events.
-func StoreReasons() []Reason { return []Reason{ReasonStoreRefused, ReasonUndecodable} }
+func StoreReasons() []Reason { return []Reason{ReasonStoreRefused, ReasonUndecodable, ReasonErased} }
 
 func enumerate[T ~uint8](n int) []T {
 	all := make([]T, n)

@@ -42,6 +42,9 @@ var scopes = map[string]string{
 	"POST /api/analytics/events/processed":                      "admin",
 	"GET /api/analytics/events/export":                          "admin",
 	"POST /api/analytics/events/import":                         "admin",
+	"DELETE /api/analytics/users/{user_id}":                     "admin",
+	"GET /api/analytics/erasures/{erasure_id}":                  "admin",
+	"POST /api/analytics/maintenance":                           "admin",
 	"POST /api/analytics/config":                                "admin",
 	"DELETE /api/analytics/performance/clear":                   "admin",
 	"GET /api/analytics/keys":                                   "admin",
@@ -86,7 +89,7 @@ func TestEveryOperationNeedsItsScope(t *testing.T) {
 	}
 	for name, need := range all {
 		method, path, _ := strings.Cut(name, " ")
-		path = strings.NewReplacer("{event_id}", "none", "{id}", "none", "{operation_name}", "none").Replace(path)
+		path = strings.NewReplacer("{event_id}", "none", "{id}", "none", "{user_id}", "none", "{erasure_id}", "none", "{operation_name}", "none").Replace(path)
 		a := w.do(t, method, path, "")
 		if need == "" {
 			if a.status == 401 || a.status == 403 {

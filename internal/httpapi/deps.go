@@ -15,6 +15,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/perf"
 	"github.com/tidemark-obs/tidemark/internal/settings"
 	"github.com/tidemark-obs/tidemark/internal/store"
+	"github.com/tidemark-obs/tidemark/internal/upkeep"
 )
 
 // Deps is what the API answers from. All fields are required unless said otherwise.
@@ -27,6 +28,8 @@ type Deps struct {
 	Journeys   Journeys
 	SQL        SQL
 	Archive    Archive
+	Erasures   Erasures
+	Upkeep     Upkeep
 	Settings   Settings
 	Access     Access
 	Keys       Keys
@@ -88,6 +91,18 @@ type Events interface {
 	Delete(ctx context.Context, id string) error
 	MarkProcessed(ctx context.Context, ids []string, now time.Time) (int64, error)
 	Stats(ctx context.Context, start, end time.Time) (store.Stats, error)
+	Erasure(ctx context.Context, id string) (store.Erasure, error)
+}
+
+// Erasures removes persons.
+type Erasures interface {
+	Erase(ctx context.Context, userID string, refuse bool) (store.Erasure, error)
+}
+
+// Upkeep keeps the database within its bounds.
+type Upkeep interface {
+	Once(ctx context.Context, compact bool) (upkeep.Report, error)
+	Size() (z store.Size, known bool)
 }
 
 // Archive are the stored events as a whole, for exports.

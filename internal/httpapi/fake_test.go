@@ -15,6 +15,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/question/questiontest"
 	"github.com/tidemark-obs/tidemark/internal/store"
+	"github.com/tidemark-obs/tidemark/internal/upkeep"
 )
 
 // memory stands for the pipeline and the store where a test needs them to fail, to wait or to
@@ -223,6 +224,20 @@ func (m *memory) Scan(store.Filter, store.Position) func(context.Context) ([]eve
 		return page, err
 	}
 }
+
+func (m *memory) Erasure(context.Context, string) (store.Erasure, error) {
+	return store.Erasure{}, errs.New(errs.NotFound, "no such erasure")
+}
+
+func (m *memory) Erase(_ context.Context, _ string, refuse bool) (store.Erasure, error) {
+	return store.Erasure{ID: "erasure", Refuse: refuse}, m.storeErr
+}
+
+func (m *memory) Once(_ context.Context, compact bool) (upkeep.Report, error) {
+	return upkeep.Report{Compacted: compact}, m.storeErr
+}
+
+func (m *memory) Size() (store.Size, bool) { return store.Size{Events: 4, Bytes: 900, Live: 401}, true }
 
 func (m *memory) WritesParquet() bool { return false }
 

@@ -90,7 +90,7 @@ func newDeps(t testing.TB, m *memory, log io.Writer) (Deps, *settings.Manager, *
 	}
 	set := settings.NewManager(settings.Defaults(), k, logger)
 	return Deps{
-		Intake: m, Backlog: m, Accounts: m, Events: m, Archive: m, Questions: m, Journeys: m, SQL: m,
+		Intake: m, Backlog: m, Accounts: m, Events: m, Archive: m, Erasures: m, Upkeep: m, Questions: m, Journeys: m, SQL: m,
 		Settings: set, Access: acc, Keys: acc, Operations: ops, System: still{},
 		Alerts: m, Silences: m, AlertHistory: m,
 		Decoder:          eventjson.NewDecoder(eventjson.Options{Limits: event.DefaultLimits(), Sensitive: eventjson.DefaultSensitive()}),

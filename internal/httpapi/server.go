@@ -47,6 +47,7 @@ func New(d Deps) (*Server, error) {
 	s.registerEventChanges()
 	s.registerExport()
 	s.registerImport()
+	s.registerErasures()
 	s.registerService()
 	s.registerPerformance()
 	s.registerHealth()
@@ -95,7 +96,7 @@ func (s *Server) registerMachine() {
 
 func (d *Deps) check() error {
 	for _, missing := range []bool{
-		d.Intake == nil, d.Backlog == nil, d.Accounts == nil, d.Events == nil, d.Archive == nil, d.Questions == nil, d.Journeys == nil, d.SQL == nil, d.Settings == nil,
+		d.Intake == nil, d.Backlog == nil, d.Accounts == nil, d.Events == nil, d.Archive == nil, d.Erasures == nil, d.Upkeep == nil, d.Questions == nil, d.Journeys == nil, d.SQL == nil, d.Settings == nil,
 		d.Access == nil, d.Keys == nil, d.Operations == nil, d.System == nil, d.Decoder == nil,
 		d.Alerts == nil, d.Silences == nil, d.AlertHistory == nil,
 		d.Reload == nil, d.Metrics == nil, d.ObserveOperation == nil, d.Logger == nil, d.Now == nil,

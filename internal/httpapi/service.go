@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"time"
 
@@ -15,6 +16,14 @@ type StatsAnswer struct {
 	LastFlush       *time.Time        `json:"last_flush" doc:"When events were last stored; null before the first time"`
 	EnabledServices []string          `json:"enabled_services" nullable:"false" doc:"What is at work"`
 	Config          settings.Document `json:"config"`
+	Storage         *StorageAnswer    `json:"storage" doc:"null until it has been measured"`
+}
+
+// StorageAnswer is what the stored events take, as measured within the last minutes.
+type StorageAnswer struct {
+	Events        int64   `json:"events" doc:"On PostgreSQL by the server's statistics"`
+	Bytes         int64   `json:"bytes" doc:"On disk, with what deleted events left"`
+	BytesPerEvent float64 `json:"bytes_per_event" doc:"Of what the events that are there need"`
 }
 
 // ConfigAnswer is the answer of POST /config.
@@ -63,6 +72,7 @@ func (s *Server) stats(context.Context, *struct{}) (*statsOutput, error) {
 	out := &statsOutput{Body: StatsAnswer{
 		BufferSize:      status.Buffered,
 		EnabledServices: append([]string{}, s.deps.Services...),
+		Storage:         s.storage(),
 		Config:          s.deps.Settings.Current().Document(),
 	}}
 	if !status.LastFlush.IsZero() {
@@ -95,4 +105,16 @@ func (s *Server) flush(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, FlushAnswer{Success: true, Message: "Events flushed successfully", FlushedCount: n})
+}
+
+func (s *Server) storage() *StorageAnswer {
+	z, known := s.deps.Upkeep.Size()
+	if !known {
+		return nil
+	}
+	a := &StorageAnswer{Events: z.Events, Bytes: z.Bytes}
+	if z.Events > 0 {
+		a.BytesPerEvent = math.Round(float64(z.Live)/float64(z.Events)*10) / 10
+	}
+	return a
 }

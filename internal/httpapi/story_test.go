@@ -17,6 +17,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/ingest"
 	"github.com/tidemark-obs/tidemark/internal/journal"
 	"github.com/tidemark-obs/tidemark/internal/store"
+	"github.com/tidemark-obs/tidemark/internal/upkeep"
 )
 
 // newRealWorld is a server over the real pipeline, journal and embedded database.
@@ -43,7 +44,8 @@ func newRealWorld(t *testing.T, change ...func(*Deps)) *world {
 		defer cancel()
 		p.Stop(ctx)
 	})
-	w.deps.Intake, w.deps.Backlog, w.deps.Accounts, w.deps.Events, w.deps.Archive = p, p, p, db, db
+	w.deps.Intake, w.deps.Backlog, w.deps.Accounts, w.deps.Events, w.deps.Archive, w.deps.Erasures = p, p, p, db, db, p
+	w.deps.Upkeep = upkeep.New(upkeep.Config{Database: db, Now: time.Now, Logger: logger})
 	w.deps.Ready = []ReadyCheck{{"queries", db.Ping}}
 	for _, f := range change {
 		f(&w.deps)

@@ -46,6 +46,9 @@ func (w *writer) decode(m journal.Message) load {
 	for line := range bytes.Lines(m.Lines) {
 		line = bytes.TrimSuffix(line, newline)
 		line = bytes.TrimSuffix(line, []byte("\n"))
+		if isPadding(line) {
+			continue
+		}
 		if id, reason, ok := eventjson.ParseRejection(line); ok {
 			l.receipts = append(l.receipts, store.Receipt{EventID: id, Status: store.StatusRejected, Reason: reason, At: m.Time})
 			continue

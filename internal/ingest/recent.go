@@ -38,6 +38,18 @@ func (r *recent) add(items []Item) {
 	}
 }
 
+// forget drops the events of a user.
+func (r *recent) forget(userID string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	kept := slices.DeleteFunc(append(slices.Clone(r.ring[r.next:]), r.ring[:r.next]...), func(e event.Event) bool {
+		return e.UserID == userID || e.ID == ""
+	})
+	r.ring = [RecentLimit]event.Event{}
+	r.next = copy(r.ring[:], kept) % RecentLimit
+	r.full = len(kept) == RecentLimit
+}
+
 func (r *recent) list() []event.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -56,4 +56,6 @@ type Sink interface {
 	Receipt(ctx context.Context, id string) (store.Receipt, error)
 	List(ctx context.Context, f store.Filter, p store.Page) ([]event.Event, error)
 	Prune(ctx context.Context, before time.Time) error
+	Erase(ctx context.Context, id, userID string, refuse bool) (store.Erasure, error)
+	JournalClean(ctx context.Context, id string) error
 }

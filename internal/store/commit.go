@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
@@ -31,18 +32,22 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (Result, error) {
 		if err != nil {
 			return err
 		}
-		dup, err := s.insert(ctx, ses, b.Events, now)
+		kept, dropped, err := s.dropErased(ctx, ses, b.Events, now)
 		if err != nil {
 			return err
 		}
-		if err := s.keepReceipts(ctx, ses, b.Receipts, dup.gone, now); err != nil {
+		dup, err := s.insert(ctx, ses, kept, now)
+		if err != nil {
+			return err
+		}
+		if err := s.keepReceipts(ctx, ses, slices.Concat(b.Receipts, dropped), dup.gone, now); err != nil {
 			return err
 		}
 		if err := s.keepDeadLetters(ctx, ses, b.Dead); err != nil {
 			return err
 		}
 		result.Duplicates = dup.all
-		result.Cursor, err = s.advance(ctx, ses, at, b, len(dup.all), now)
+		result.Cursor, err = s.advance(ctx, ses, at, b, tally{stored: len(kept) - len(dup.all), duplicates: len(dup.all), erased: len(dropped)}, now)
 		return err
 	})
 	if err != nil {
@@ -50,6 +55,9 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (Result, error) {
 	}
 	return result, nil
 }
+
+// tally is what became of a batch's events.
+type tally struct{ stored, duplicates, erased int }
 
 // Probe does with events what Commit does and takes it back. It returns Invalid when the database
 // refuses one of them.

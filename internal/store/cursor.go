@@ -12,6 +12,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/event"
 )
 
 const selectCursor = `SELECT seq, counts, totals FROM cursors WHERE stream = $1`
@@ -77,12 +78,13 @@ UPDATE cursors SET seq = $2, counts = $3, totals = $4, updated_at = $5 WHERE str
 
 // advance moves the cursor over the batch and adds up its counts. At is the current cursor as
 // fence returned it.
-func (s *Store) advance(ctx context.Context, ses session, at Cursor, b *Batch, duplicates int, now time.Time) (Cursor, error) {
+func (s *Store) advance(ctx context.Context, ses session, at Cursor, b *Batch, t tally, now time.Time) (Cursor, error) {
 	next := at
 	next.Seq = b.Seq
 	next.Counts.Add(&b.Counts)
-	next.Counts.Stored += uint64(len(b.Events) - duplicates)
-	next.Counts.Duplicate += uint64(duplicates)
+	next.Counts.Stored += uint64(t.stored)
+	next.Counts.Duplicate += uint64(t.duplicates)
+	next.Counts.DeadLettered[event.ReasonErased] += uint64(t.erased)
 	for _, d := range b.Dead {
 		next.Counts.DeadLettered[d.Reason]++
 	}

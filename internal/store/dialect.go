@@ -33,10 +33,23 @@ type dialect interface {
 	// and that the database writes Parquet files itself.
 	columnar() bool
 
+	// orderErasure orders transactions that store and those that erase: the former go side by side, the
+	// latter with nobody. It holds until the transaction ends.
+	orderErasure(ctx context.Context, ses session, exclusive bool) error
+
 	// insert stores the events that are new, in the session's transaction. There is at least one.
 	insert(ctx context.Context, ses session, events []event.Event, now time.Time) (duplicates, error)
 	// load appends rows to a table, in the session's transaction.
 	load(ctx context.Context, ses session, table string, columns []string, rows [][]any) error
+
+	// compact writes the files anew without what was deleted.
+	compact(ctx context.Context, s *Store) error
+	// size asks for the columns of Size.
+	size() string
+	// expire deletes the oldest events before $1 that were received before $2, $3 at most.
+	expire() string
+	// settle makes the room of deleted rows usable.
+	settle() string
 
 	questionDialect
 

@@ -107,6 +107,24 @@ func duckSession(temp string) func(driver.ExecerContext) error {
 	}
 }
 
+// size: the number of a table's rows is known without a scan.
+func (*duck) size() string {
+	return `
+SELECT (SELECT count(*) FROM events) AS events, total_blocks * block_size AS bytes, used_blocks * block_size AS live
+FROM pragma_database_size() WHERE database_name = 'tidemark'`
+}
+
+func (*duck) expire() string {
+	return `
+DELETE FROM events WHERE rowid IN (
+    SELECT rowid FROM events WHERE ts < $1 AND received_at < $2 ORDER BY ts LIMIT $3)`
+}
+
+func (*duck) settle() string { return "CHECKPOINT" }
+
+// orderErasure has nothing to do: there is one writer.
+func (*duck) orderErasure(context.Context, session, bool) error { return nil }
+
 func (*duck) alone() bool                     { return true }
 func (*duck) forUpdate() string               { return "" } // there is one writer
 func (*duck) columnar() bool                  { return true }

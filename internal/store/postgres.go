@@ -196,6 +196,29 @@ func (*postgres) provider() (goose.Dialect, []goose.ProviderOption, error) {
 	return goose.DialectPostgres, []goose.ProviderOption{goose.WithSessionLocker(locker)}, nil
 }
 
+// size: what rows need is their columns' average widths, a header, and their share of the indexes.
+func (*postgres) size() string {
+	return `
+SELECT t.n_live_tup AS events, pg_total_relation_size(t.relid) AS bytes,
+    (t.n_live_tup * (28 + 90 + coalesce((SELECT sum(s.avg_width * (1 - s.null_frac)) FROM pg_stats s
+        WHERE s.schemaname = t.schemaname AND s.tablename = t.relname), 250)))::bigint AS live
+FROM pg_stat_user_tables t WHERE t.relid = 'events'::regclass`
+}
+
+func (*postgres) expire() string {
+	return `
+DELETE FROM events WHERE event_id IN (
+    SELECT event_id FROM events WHERE ts < $1 AND received_at < $2 ORDER BY ts LIMIT $3)`
+}
+
+func (*postgres) settle() string { return "VACUUM (ANALYZE) events" }
+
+// denied reports whether a role lacks a right.
+func (*postgres) denied(err error) bool {
+	var e *pq.Error
+	return errors.As(err, &e) && e.Code == "42501"
+}
+
 func (*postgres) gaveUp(error) bool { return false }
 
 func (*postgres) kind(err error) errs.Kind {

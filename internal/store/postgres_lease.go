@@ -16,6 +16,20 @@ const (
 	dropLease = `SELECT pg_advisory_unlock(hashtextextended($1, $2))`
 )
 
+const (
+	storing = `SELECT pg_advisory_xact_lock_shared($1, 1)`
+	erasing = `SELECT pg_advisory_xact_lock($1, 1)`
+)
+
+func (*postgres) orderErasure(ctx context.Context, ses session, exclusive bool) error {
+	lock := storing
+	if exclusive {
+		lock = erasing
+	}
+	_, err := ses.ExecContext(ctx, lock, leaseSpace)
+	return err
+}
+
 // lease takes a lock that ends with its connection.
 func (d *postgres) lease(ctx context.Context, admin *sqlx.DB, name string) (release func(), ok bool, err error) {
 	conn, err := onLive(ctx, admin, func(conn *sqlx.Conn) error {

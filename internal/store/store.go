@@ -100,6 +100,10 @@ type Store struct {
 	// broken is set when the database has given itself up (DuckDB does after a failed write of
 	// its log); the next caller opens it anew.
 	broken atomic.Bool
+	// writing is held for reading by transactions and for writing where there may be none.
+	writing sync.RWMutex
+	// erased are the erasures as last read.
+	erased atomic.Pointer[erased]
 	// exporting is held while the database writes a file.
 	exporting sync.Mutex
 }
@@ -213,6 +217,8 @@ func (s *Store) transact(ctx context.Context, summary string, fn func(context.Co
 
 // inTransaction runs fn in one transaction on the writers' pool.
 func (s *Store) inTransaction(ctx context.Context, fn func(context.Context, session) error) error {
+	s.writing.RLock()
+	defer s.writing.RUnlock()
 	return s.use(ctx, func(p pools) error {
 		var tx *sqlx.Tx
 		conn, err := onLive(ctx, p.write, func(conn *sqlx.Conn) (err error) {

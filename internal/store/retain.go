@@ -1,0 +1,58 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+)
+
+// Expire deletes the oldest events, at most limit of them and none from before on, and returns how
+// many. Events received within Window stay whatever their time: their ids must not become new.
+// A step takes no lock that others wait for longer than it lasts.
+func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (n int64, err error) {
+	if limit < 1 {
+		return 0, errs.New(errs.Internal, "a step needs a limit")
+	}
+	now := micro(s.cfg.Now())
+	err = s.transact(ctx, "DELETE events", func(ctx context.Context, ses session) error {
+		result, err := ses.ExecContext(ctx, s.d.expire(), micro(before), now.Add(-Window), limit)
+		if err != nil {
+			return err
+		}
+		n, err = result.RowsAffected()
+		return err
+	})
+	return n, err
+}
+
+// Settle lets the database use the room of deleted events again; it locks nobody out for long.
+func (s *Store) Settle(ctx context.Context) error {
+	return s.traced(ctx, "VACUUM", func(ctx context.Context) error {
+		s.writing.RLock()
+		defer s.writing.RUnlock()
+		return s.use(ctx, func(p pools) error {
+			_, err := p.admin.ExecContext(ctx, s.d.settle())
+			return err
+		})
+	})
+}
+
+// Size is what events take.
+type Size struct {
+	Events int64 // on PostgreSQL by the server's statistics
+	Bytes  int64 // on disk
+	Live   int64 // of these, what the events that are there need; on PostgreSQL an estimate
+}
+
+// Size counts nothing and so is cheap.
+func (s *Store) Size(ctx context.Context) (Size, error) {
+	var z struct{ Events, Bytes, Live sql.NullInt64 }
+	err := s.query(ctx, "SELECT events", func(ctx context.Context, db *sqlx.DB) error {
+		return db.GetContext(ctx, &z, s.d.size())
+	})
+	return Size{Events: max(z.Events.Int64, 0), Bytes: z.Bytes.Int64, Live: z.Live.Int64}, err
+}
