@@ -211,7 +211,7 @@ func (a *App) makeRooms(ctx context.Context) error {
 	a.registry.MustRegister(a.pipeline.Collectors()...)
 	a.upkeep = newUpkeep(a.cfg, a.store, a.logger)
 	a.registry.MustRegister(sizeCollectors(a.upkeep)...)
-	a.live = newLive(a.cfg, a.settings)
+	a.live = newLive(a.cfg, a.settings, a.metrics.clamped.Inc)
 	meter := a.telemetry.Meter()
 	return errors.Join(a.settings.Export(meter), a.system.Export(meter))
 }

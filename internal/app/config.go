@@ -91,7 +91,16 @@ type Limits struct {
 	Tags          int   `yaml:"tags"`
 	TagLength     int   `yaml:"tag_length"`
 	ContextLength int   `yaml:"context_length"`
+
+	FutureSkew Duration `yaml:"future_skew"` // how far ahead a timestamp may lie; 0 = any time
+	Future     string   `yaml:"future"`      // what becomes of others: clamp or refuse
 }
+
+// What becomes of an event whose timestamp lies too far ahead.
+const (
+	clamp  = "clamp"
+	refuse = "refuse"
+)
 
 // Privacy is what never gets written.
 type Privacy struct {
@@ -158,6 +167,7 @@ func Default() Config {
 		Limits: Limits{
 			RequestBytes: 1 << 20, EventBytes: l.EventBytes, Keys: l.Keys, KeyLength: l.KeyLength,
 			StringLength: l.StringLength, Depth: l.Depth, Tags: l.Tags, TagLength: l.TagLength, ContextLength: l.ContextLength,
+			FutureSkew: Duration(10 * time.Minute), Future: clamp,
 		},
 		Privacy:    Privacy{SensitiveKeys: eventjson.DefaultSensitive()},
 		Retention:  Retention{Compaction: Duration(24 * time.Hour)},
@@ -220,6 +230,12 @@ func (c *Config) Check() error {
 	}
 	if f := c.Log.Format; f != "" && f != "text" && f != "json" {
 		bad("log.format", "wants text or json")
+	}
+	if f := c.Limits.Future; f != clamp && f != refuse {
+		bad("limits.future", "wants clamp or refuse")
+	}
+	if c.Limits.FutureSkew < 0 {
+		bad("limits.future_skew", "must not be below 0")
 	}
 	for key, n := range c.positive() {
 		if n <= 0 {
@@ -316,6 +332,7 @@ func (c *Config) eventLimits() event.Limits {
 	l := event.DefaultLimits() // names and ids keep the contract's lengths: the columns' and labels' bound
 	l.EventBytes, l.Keys, l.KeyLength, l.StringLength = c.Limits.EventBytes, c.Limits.Keys, c.Limits.KeyLength, c.Limits.StringLength
 	l.Depth, l.Tags, l.TagLength, l.ContextLength = c.Limits.Depth, c.Limits.Tags, c.Limits.TagLength, c.Limits.ContextLength
+	l.FutureSkew, l.RefuseFuture = time.Duration(c.Limits.FutureSkew), c.Limits.Future == refuse
 	return l
 }
 

@@ -14,12 +14,13 @@ import (
 // live is what a reload replaces while requests go on.
 type live struct {
 	settings *settings.Manager
+	clamped  func()
 	decoder  atomic.Pointer[eventjson.Decoder]
 	self     atomic.Pointer[SelfEvents]
 }
 
-func newLive(cfg Config, s *settings.Manager) *live {
-	l := &live{settings: s}
+func newLive(cfg Config, s *settings.Manager, clamped func()) *live {
+	l := &live{settings: s, clamped: clamped}
 	l.apply(cfg)
 	return l
 }
@@ -28,7 +29,7 @@ func (l *live) apply(cfg Config) {
 	l.decoder.Store(eventjson.NewDecoder(eventjson.Options{
 		Limits: cfg.eventLimits(), Sensitive: cfg.Privacy.SensitiveKeys, KeepFullIP: cfg.Privacy.KeepFullIP,
 		SlowMS: func() float64 { return l.settings.Current().Thresholds.SlowRequestMS },
-		Now:    time.Now,
+		Now:    time.Now, Clamped: l.clamped,
 	}))
 	l.self.Store(&cfg.SelfEvents)
 }

@@ -9,6 +9,7 @@ import (
 type appMetrics struct {
 	fsync    prometheus.Histogram
 	reloadOK prometheus.Gauge
+	clamped  prometheus.Counter
 }
 
 func newAppMetrics(r *prometheus.Registry) *appMetrics {
@@ -23,8 +24,12 @@ func newAppMetrics(r *prometheus.Registry) *appMetrics {
 			Help: "1 when the configuration in force is the newest one, 0 when the last reload failed.",
 		}),
 	}
+	m.clamped = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tidemark_events_clamped_total",
+		Help: "Events whose timestamp lay too far in the future and became the time they came in.",
+	})
 	m.reloadOK.Set(1)
-	r.MustRegister(m.fsync, m.reloadOK, buildInfo(),
+	r.MustRegister(m.fsync, m.reloadOK, m.clamped, buildInfo(),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -31,6 +31,7 @@ const (
 	ReasonInvalid            Reason = iota // breaks a rule of the event
 	ReasonMalformed                        // not readable as JSON
 	ReasonTooLarge                         // over a size limit
+	ReasonFuture                           // its time is further ahead than clocks are wrong
 	ReasonDisabled                         // tracking is switched off
 	ReasonJournalFull                      // the journal is at its bound
 	ReasonJournalUnavailable               // the journal cannot write
@@ -41,7 +42,7 @@ const (
 )
 
 var reasonNames = [numReasons]string{
-	"invalid", "malformed", "too_large", "disabled", "journal_full", "journal_unavailable",
+	"invalid", "malformed", "too_large", "future", "disabled", "journal_full", "journal_unavailable",
 	"store_refused", "undecodable", "erased",
 }
 

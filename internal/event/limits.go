@@ -1,5 +1,10 @@
 package event
 
+import (
+	"errors"
+	"time"
+)
+
 // Limits bounds one event. Lengths are in characters unless said otherwise.
 type Limits struct {
 	EventBytes    int // of the event as it was sent
@@ -12,6 +17,17 @@ type Limits struct {
 	Tags          int
 	TagLength     int
 	ContextLength int // of source, user_agent, referrer, timezone
+
+	FutureSkew   time.Duration // how far ahead of now a timestamp may lie; 0 = any time
+	RefuseFuture bool          // refuse what lies further ahead; else its time becomes now
+}
+
+// ErrFuture is the cause of an error about nothing but a timestamp too far ahead.
+var ErrFuture = errors.New("the timestamp lies too far in the future")
+
+// InFuture reports whether a timestamp lies further ahead of now than it may.
+func (l *Limits) InFuture(t, now time.Time) bool {
+	return l.FutureSkew > 0 && t.Sub(now) > l.FutureSkew
 }
 
 // DefaultLimits are the limits of the contract.

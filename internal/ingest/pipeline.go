@@ -229,6 +229,9 @@ func appendRejection(lines []byte, it *Item) []byte {
 
 // reasonOf is the ledger's reason for an error born at a door.
 func reasonOf(err error) event.Reason {
+	if errors.Is(err, event.ErrFuture) {
+		return event.ReasonFuture
+	}
 	switch errs.KindOf(err) {
 	case errs.Malformed, errs.UnsupportedMedia:
 		return event.ReasonMalformed

@@ -102,8 +102,9 @@ func (r *reader) event(form Form, e *event.Event) error {
 	r.fill(e)
 	r.specialise(form, e)
 	r.judge(form, e)
+	cause := r.future(e)
 	if len(r.problems) > 0 {
-		return &errs.Error{Kind: errs.Invalid, Detail: what + " is not valid", Fields: r.problems}
+		return &errs.Error{Kind: errs.Invalid, Detail: what + " is not valid", Fields: r.problems, Err: cause}
 	}
 	if e.IPAddress != "" && !r.keepFullIP {
 		e.IPAddress = event.TruncateIP(e.IPAddress)
@@ -410,6 +411,32 @@ func (r *reader) judge(form Form, e *event.Event) {
 	for _, w := range warnings {
 		r.found.warnings = append(r.found.warnings, errs.Field(w))
 	}
+}
+
+// future refuses or corrects a timestamp that lies too far ahead, and returns the cause where that
+// is all that is wrong. Other faults speak for themselves.
+func (r *reader) future(e *event.Event) error {
+	if !r.limits.InFuture(e.Timestamp, r.found.now) {
+		return nil
+	}
+	if r.limits.RefuseFuture {
+		alone := len(r.problems) == 0
+		r.faultOnce(fieldTimestamp.location(), "lies further in the future than "+r.limits.FutureSkew.String())
+		if alone {
+			return event.ErrFuture
+		}
+		return nil
+	}
+	if len(r.problems) > 0 {
+		return nil
+	}
+	e.Timestamp = r.found.now
+	r.found.warnings = append(r.found.warnings, errs.Field{
+		Location: fieldTimestamp.location(), Message: "lay too far in the future; the event counts as of now"})
+	if r.clamped != nil {
+		r.clamped()
+	}
+	return nil
 }
 
 // findID reads on until it finds the event's id, and nothing else.

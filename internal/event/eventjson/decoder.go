@@ -14,6 +14,7 @@ type Options struct {
 	KeepFullIP bool             // do not truncate ip_address
 	SlowMS     func() float64   // milliseconds above which a performance event is severe; nil = never
 	Now        func() time.Time // nil = time.Now
+	Clamped    func()           // told of each event whose time was too far ahead and became now; nil = nobody
 }
 
 // Decoder reads events from clients. It is safe for concurrent use.
@@ -23,6 +24,7 @@ type Decoder struct {
 	keepFullIP bool
 	slowMS     func() float64
 	now        func() time.Time
+	clamped    func()
 	readers    sync.Pool
 }
 
@@ -30,7 +32,7 @@ type Decoder struct {
 func NewDecoder(o Options) *Decoder {
 	d := &Decoder{
 		limits: o.Limits, sensitive: newSensitive(o.Sensitive), keepFullIP: o.KeepFullIP,
-		slowMS: o.SlowMS, now: o.Now,
+		slowMS: o.SlowMS, now: o.Now, clamped: o.Clamped,
 	}
 	if d.now == nil {
 		d.now = time.Now
