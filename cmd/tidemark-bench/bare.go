@@ -112,6 +112,7 @@ func bareDoor() (*httpapi.Server, error) {
 		Events: struct{ httpapi.Events }{}, Keys: struct{ httpapi.Keys }{}, System: struct{ httpapi.System }{},
 		Alerts: struct{ httpapi.Alerts }{}, Silences: struct{ silences }{}, AlertHistory: struct{ history }{},
 		Questions: struct{ httpapi.Questions }{}, Journeys: struct{ httpapi.Journeys }{}, SQL: struct{ httpapi.SQL }{},
+		Archive: struct{ httpapi.Archive }{}, Erasures: struct{ httpapi.Erasures }{}, Upkeep: struct{ httpapi.Upkeep }{},
 		ObserveOperation: func(context.Context, string, time.Duration) {},
 		Reload:           func(context.Context) error { return nil }, Metrics: http.NotFoundHandler(),
 		Logger: logger, Now: time.Now,
