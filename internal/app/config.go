@@ -237,6 +237,21 @@ func (c *Config) Check() error {
 	if c.Limits.FutureSkew < 0 {
 		bad("limits.future_skew", "must not be below 0")
 	}
+	c.checkNumbers(bad)
+	if err := c.settings().Validate(); err != nil {
+		bad("tracking", "%v", err)
+	}
+	if a := c.alertConfig(); c.Alerts.Enabled {
+		errs = append(errs, a.Check())
+	}
+	if _, err := c.Notifications.config(c.externalURL()); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// checkNumbers reports numbers that are out of their range.
+func (c *Config) checkNumbers(bad func(key, format string, args ...any)) {
 	for key, n := range c.positive() {
 		if n <= 0 {
 			bad(key, "must be above 0")
@@ -255,16 +270,6 @@ func (c *Config) Check() error {
 			bad("retention."+key, "must not be below 0")
 		}
 	}
-	if err := c.settings().Validate(); err != nil {
-		bad("tracking", "%v", err)
-	}
-	if a := c.alertConfig(); c.Alerts.Enabled {
-		errs = append(errs, a.Check())
-	}
-	if _, err := c.Notifications.config(c.externalURL()); err != nil {
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
 }
 
 // externalURL is where people find the service.
