@@ -160,6 +160,7 @@ func (a *App) openStore(ctx context.Context) error {
 		return err
 	}
 	a.store = s
+	a.registry.MustRegister(s.Collectors()...)
 	a.started("store", func(context.Context) error { return s.Close() })
 	return nil
 }
@@ -221,7 +222,7 @@ func (a *App) runLoops(context.Context) error {
 	a.pipeline.Start()
 	a.started("pipeline", func(ctx context.Context) error { a.pipeline.Stop(ctx); return nil })
 	ctx, cancel := context.WithCancel(context.Background())
-	for _, run := range []func(context.Context){a.settings.Run, a.access.Run, a.system.Run, a.upkeep.Run} {
+	for _, run := range []func(context.Context){a.settings.Run, a.access.Run, a.system.Run, a.upkeep.Run, a.store.KeepRollups} {
 		a.loops.Go(func() { run(ctx) })
 	}
 	a.started("loops", func(context.Context) error { cancel(); a.loops.Wait(); return nil })

@@ -52,6 +52,7 @@ type dialect interface {
 	settle() string
 
 	questionDialect
+	rollupDialect
 
 	// migrations are the files beside the common ones, and how versions are kept.
 	migrations() fs.FS
@@ -68,6 +69,19 @@ type dialect interface {
 	gaveUp(err error) bool
 	// tooLarge reports whether a query needed more memory or temporary disk than it may have.
 	tooLarge(err error) bool
+}
+
+// rollupDialect keeps roll-ups where there are any. DuckDB answers from the events.
+type rollupDialect interface {
+	// uncount takes events out of the roll-ups, as they are before a change, and recount adds
+	// them as they are after it.
+	uncount(ctx context.Context, ses session, ids []string) error
+	recount(ctx context.Context, ses session, ids []string) error
+	// tidy and fill do a bounded step of what is to be done in the background.
+	tidy(ctx context.Context, ses session) (more bool, err error)
+	fill(ctx context.Context, ses session) (more bool, err error)
+	// rolledUp reports whether roll-ups speak for all events of a range.
+	rolledUp(ctx context.Context, db *sqlx.DB, start, end time.Time) (bool, error)
 }
 
 // questionDialect is what differs in the SQL of questions. All of it is made of constant text and

@@ -13,6 +13,10 @@
 // storing transaction decides: a unique index there costs half the speed and two thirds of
 // the disk, and grows in memory.
 //
+// On PostgreSQL the events are also counted, by hour and day and a few columns, in the transaction
+// that stores, changes or deletes them; questions that these roll-ups can answer are answered from
+// them, exactly. DuckDB answers from the events.
+//
 // Every error has a kind: Invalid when the data itself is refused and the same data will be
 // refused again, Unavailable when the database is away, full or slow and a retry helps, Conflict
 // when somebody else has moved the cursor, NotFound, and Internal for the rest.

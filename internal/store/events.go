@@ -80,14 +80,34 @@ func (s *Store) Update(ctx context.Context, id string, p Patch, now time.Time) (
 	update := "UPDATE events SET " + strings.Join(set, ", ") + " WHERE event_id = " + args.bind(id)
 	var e event.Event
 	err := s.transact(ctx, "UPDATE events", func(ctx context.Context, ses session) error {
-		if _, err := ses.ExecContext(ctx, update, args...); err != nil {
+		change := func() error {
+			_, err := ses.ExecContext(ctx, update, args...)
 			return err
 		}
 		var err error
+		if p.Processed != nil || p.Severity != nil {
+			err = s.changing(ctx, ses, []string{id}, change)
+		} else {
+			err = change()
+		}
+		if err != nil {
+			return err
+		}
 		e, err = get(ctx, ses, id)
 		return err
 	})
 	return e, err
+}
+
+// changing makes a change to events and to the roll-ups that count them.
+func (s *Store) changing(ctx context.Context, ses session, ids []string, change func() error) error {
+	if err := s.d.uncount(ctx, ses, ids); err != nil {
+		return err
+	}
+	if err := change(); err != nil {
+		return err
+	}
+	return s.d.recount(ctx, ses, ids)
 }
 
 func (p *Patch) check(id string) error {
@@ -131,12 +151,14 @@ func (s *Store) MarkProcessed(ctx context.Context, ids []string, now time.Time) 
 	}
 	var n int64
 	err := s.transact(ctx, "UPDATE events", func(ctx context.Context, ses session) error {
-		result, err := ses.ExecContext(ctx, s.markProcessed(), s.d.texts(ids), micro(now))
-		if err != nil {
+		return s.changing(ctx, ses, ids, func() error {
+			result, err := ses.ExecContext(ctx, s.markProcessed(), s.d.texts(ids), micro(now))
+			if err != nil {
+				return err
+			}
+			n, err = result.RowsAffected()
 			return err
-		}
-		n, err = result.RowsAffected()
-		return err
+		})
 	})
 	return n, err
 }
@@ -153,6 +175,9 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		return err
 	}
 	return s.transact(ctx, "DELETE events", func(ctx context.Context, ses session) error {
+		if err := s.d.uncount(ctx, ses, []string{id}); err != nil {
+			return err
+		}
 		result, err := ses.ExecContext(ctx, deleteEvent, id)
 		if err != nil {
 			return err

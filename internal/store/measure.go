@@ -52,14 +52,24 @@ type cellRow struct {
 	K        any             `db:"k"`
 	Value    sql.NullFloat64 `db:"value"`
 	Variance sql.NullFloat64 `db:"variance"`
+	Sampled  int64           `db:"sampled"` // events, where roll-ups answered
 }
 
-// measure computes a measurement from the events themselves.
+// measure computes a measurement from roll-ups where they can answer it, else from the events.
 func (s *Store) measure(ctx context.Context, m *measurement) ([]question.Cell, error) {
-	c := newCompiler(s.d)
-	query := m.compile(c)
 	var rows []cellRow
 	err := s.ask(ctx, func(ctx context.Context, db *sqlx.DB) error {
+		var rolled bool
+		var err error
+		if rows, rolled, err = s.fromRollups(ctx, db, m); err != nil {
+			return err
+		}
+		s.measured.count(rolled)
+		if rolled {
+			return nil
+		}
+		c := newCompiler(s.d)
+		query := m.compile(c)
 		return db.SelectContext(ctx, &rows, query, c.args...)
 	})
 	if err != nil {
@@ -144,13 +154,7 @@ func (m *measurement) parts(c *compiler) parts {
 // Percentiles keep each value and distinct counts each id, so that the rest is computed over its
 // own events and not from the metrics of its groups.
 func (m *measurement) compile(c *compiler) string {
-	group, number, key := "0", "0", "''"
-	if m.calendar != nil {
-		group, number = c.bucket(m.calendar)
-	}
-	if !m.by.IsZero() {
-		key = c.key(m.by)
-	}
+	group, number, key := m.grouping(c)
 	p := m.parts(c)
 	kept, grouping := p.partial, " GROUP BY 1, 2"
 	switch {
@@ -165,18 +169,34 @@ func (m *measurement) compile(c *compiler) string {
 	columns := group + " AS b, " + key + " AS k"
 	from := c.from(m.span, conditions...)
 	with := "WITH part AS (SELECT " + columns + ", " + strings.Join(kept, ", ") + from + grouping + ")"
-	ranked := "SELECT b, 0 AS rank, '' AS k"
-	joined := ""
-	if !m.by.IsZero() {
-		with += ", top AS (" + m.top(c, p.merge) + ")"
-		ranked, joined = "SELECT b, coalesce(top.rank, 0) AS rank, top.k AS k", " LEFT JOIN top USING (k)"
-	}
+	top, ranked, joined := m.ranking(c, p.merge)
+	with += top
 	with += ", cells AS (" + ranked + ", (" + p.merge + ")::double precision AS value FROM part" + joined + " GROUP BY 1, 2, 3)"
 	if m.metric.Measure != question.Weighted {
 		return with + " SELECT " + number + " AS number, rank, k, value, 0::double precision AS variance FROM cells"
 	}
 	return with + variance(columns, from, ranked, joined) +
 		" SELECT " + number + " AS number, rank, k, value, variance FROM cells LEFT JOIN spread USING (b, rank)"
+}
+
+// grouping is what the events are grouped by, and the number of a bucket.
+func (m *measurement) grouping(c *compiler) (bucket, number, key string) {
+	bucket, number, key = "0", "0", "''"
+	if m.calendar != nil {
+		bucket, number = c.bucket(m.calendar)
+	}
+	if !m.by.IsZero() {
+		key = c.key(m.by)
+	}
+	return bucket, number, key
+}
+
+// ranking finds the top groups and gives each part its rank.
+func (m *measurement) ranking(c *compiler, merge string) (top, ranked, joined string) {
+	if m.by.IsZero() {
+		return "", "SELECT b, 0 AS rank, '' AS k", ""
+	}
+	return ", top AS (" + m.top(c, merge) + ")", "SELECT b, coalesce(top.rank, 0) AS rank, top.k AS k", " LEFT JOIN top USING (k)"
 }
 
 // top are the keys of the groups with the highest metric, in a stable order.

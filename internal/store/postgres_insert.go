@@ -70,11 +70,10 @@ func (d *postgres) insert(ctx context.Context, ses session, events []event.Event
 		return dup, err
 	}
 	dup.all = append(dup.all, there...)
-	if len(deleted) == 0 {
-		return dup, nil
-	}
-	if _, err := ses.ExecContext(ctx, takeBack, pq.Array(deleted)); err != nil {
-		return dup, err
+	if len(deleted) > 0 {
+		if _, err := ses.ExecContext(ctx, takeBack, pq.Array(deleted)); err != nil {
+			return dup, err
+		}
 	}
 	dup.gone = deleted
 	for _, id := range deleted {
@@ -82,7 +81,21 @@ func (d *postgres) insert(ctx context.Context, ses session, events []event.Event
 			dup.all = append(dup.all, id)
 		}
 	}
-	return dup, nil
+	return dup, d.rollUp(ctx, ses, events, without(events, order, there, deleted))
+}
+
+// without are the places of events whose id is in none of the lists.
+func without(events []event.Event, places []int, lists ...[]string) []int {
+	ids := map[string]bool{}
+	for _, list := range lists {
+		for _, id := range list {
+			ids[id] = true
+		}
+	}
+	if len(ids) == 0 {
+		return places
+	}
+	return slices.DeleteFunc(places, func(i int) bool { return ids[events[i].ID] })
 }
 
 // byID is the order of the events by id, the first of each id only; the others are duplicates.

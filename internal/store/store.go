@@ -91,7 +91,8 @@ type Store struct {
 	cfg Config
 	d   dialect
 	// slots holds one element for each question under way.
-	slots chan struct{}
+	slots    chan struct{}
+	measured measured
 
 	// mu is held for reading while handles are in use and for writing while they are replaced.
 	mu     sync.RWMutex
@@ -112,7 +113,7 @@ type Store struct {
 // PostgreSQL server need not be up: calls answer Unavailable until it is.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg = cfg.withDefaults()
-	s := &Store{cfg: cfg, slots: make(chan struct{}, cfg.Questions)}
+	s := &Store{cfg: cfg, slots: make(chan struct{}, cfg.Questions), measured: newMeasured()}
 	if cfg.URL == "" {
 		s.d = newDuck(cfg)
 	} else {

@@ -18,6 +18,8 @@ type workload struct {
 	r      *rand.Rand
 	made   int
 	events []event.Event
+
+	unsampled bool
 }
 
 func newWorkload(b *bench, seed uint64) *workload {
@@ -47,7 +49,12 @@ func (w *workload) event() event.Event {
 	e.AnonymousID = pick(r, "", "", "a1", "a2")
 	e.SessionID = pick(r, "", "s1", "s2", "s3", "s4", "s5")
 	e.Source = pick(r, "", "web", "app", "web shop", "web,shop", "Web", "\u00e9clair")
-	e.SampleRate = pick(r, 1, 1, 1, 0.5, 0.25)
+	if e.SampleRate = pick(r, 1, 1, 1, 0.5, 0.25); w.unsampled {
+		e.SampleRate = 1
+	}
+	if r.IntN(5) == 0 {
+		e.Processed, e.ProcessedAt = true, e.Timestamp
+	}
 	if r.IntN(3) == 0 {
 		e.Tags = pick(r, []string{"a"}, []string{"a", "b"}, []string{`q"`, "ü"}, []string{"ab"})
 	}
@@ -110,7 +117,15 @@ func (w *workload) change() {
 	i := w.r.IntN(len(w.events))
 	e := &w.events[i]
 	var p store.Patch
-	switch w.r.IntN(5) {
+	switch w.r.IntN(6) {
+	case 5:
+		if _, err := w.store.MarkProcessed(w.Context(), []string{e.ID, "unknown"}, epoch); err != nil {
+			w.Fatal(err)
+		}
+		now, err := w.store.Get(w.Context(), e.ID)
+		w.ok(err)
+		*e = now
+		return
 	case 0:
 		w.ok(w.store.Delete(w.Context(), e.ID))
 		w.events = slices.Delete(w.events, i, i+1)

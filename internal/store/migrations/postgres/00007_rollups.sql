@@ -1,0 +1,33 @@
+-- +goose Up
+-- How many events there are by hour and by day (width, in seconds) and what questions most often
+-- ask by. The rows of a bucket add up: each transaction that changes events adds rows of its own,
+-- negative ones for what it takes away, and waits for nobody; fresh ones are put together later.
+CREATE TABLE rollups (
+    bucket     timestamptz NOT NULL,
+    events     bigint NOT NULL,
+    sampled    bigint NOT NULL, -- of the events, those with a sample_rate below 1
+    width      integer NOT NULL,
+    processed  boolean NOT NULL,
+    fresh      boolean NOT NULL,
+    event_type text NOT NULL,
+    event_name text NOT NULL,
+    severity   text NOT NULL,
+    source     text
+) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX rollups_bucket ON rollups (width, bucket);
+CREATE INDEX rollups_fresh ON rollups (width, bucket) WHERE fresh;
+
+-- Days whose roll-ups lack the events that were stored before there were any. Until they are
+-- filled in the background, questions about them are answered from the events.
+CREATE TABLE rollup_missing (day timestamptz PRIMARY KEY);
+
+-- What is being stored at this moment comes to an end first, and counts as stored before.
+LOCK TABLE events IN SHARE MODE;
+INSERT INTO rollup_missing (day)
+SELECT generate_series(date_trunc('day', first), date_trunc('day', last), interval '1 day')
+FROM (SELECT min(ts) AS first, max(ts) AS last FROM events) AS stored
+WHERE first IS NOT NULL;
+
+-- +goose Down
+DROP TABLE rollup_missing;
+DROP TABLE rollups;

@@ -1,0 +1,366 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/question"
+	"github.com/tidemark-obs/tidemark/internal/question/questiontest"
+	"github.com/tidemark-obs/tidemark/internal/store"
+)
+
+func rollupStories() []story {
+	return []story{
+		{"counts equal a recomputation", countsOverHistory},
+		{"what answers", whatAnswers},
+		{"what is taken back leaves nothing behind", takenBack},
+		{"events from before there were roll-ups", filledLater},
+		{"many change the same events at once", countsTogether},
+		{"questions during commits count whole batches", wholeBatches},
+	}
+}
+
+var (
+	rollupFields = []string{"event_type", "event_name", "severity", "source", "processed"}
+	rollupWheres = []string{
+		``, ``, `[{"field":"event_name","op":"in","value":["pay","été"]}]`, `[{"field":"source","op":"!=","value":"web"}]`,
+		`[{"field":"source","op":"exists","value":false}]`, `[{"field":"processed","op":"=","value":true}]`,
+		`[{"field":"severity","op":"=","value":"high"},{"field":"event_type","op":"!=","value":"custom"}]`,
+		`[{"field":"source","op":"contains","value":"web"},{"field":"event_name","op":"<","value":"a"}]`,
+	}
+)
+
+// answered is how many questions were answered by a path so far.
+func (b *bench) answered(path string) (n int) {
+	b.Helper()
+	r := prometheus.NewRegistry()
+	r.MustRegister(b.store.Collectors()...)
+	families, err := r.Gather()
+	b.ok(err)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "tidemark_questions_total" && m.GetLabel()[0].GetValue() == path {
+				return int(m.GetCounter().GetValue())
+			}
+		}
+	}
+	b.Fatalf("no counter for %s", path)
+	return 0
+}
+
+// wholeSpan is about all moments of a workload.
+func wholeSpan() question.Span {
+	return question.Span{Start: epoch.AddDate(-2, 0, 0), End: epoch.AddDate(1, 0, 0), Zone: time.UTC}
+}
+
+// rollupSpan is a random range with ends on and off the hour and the day.
+func (w *workload) rollupSpan() question.Span {
+	s := w.span()
+	if w.r.IntN(2) == 0 {
+		s.Zone = time.UTC
+	}
+	unit := pick(w.r, time.Microsecond, time.Minute, time.Hour, 24*time.Hour)
+	start := s.Start.Truncate(unit)
+	if end := s.End.Truncate(unit); start.Before(end) {
+		s.Start, s.End = start, end
+	}
+	return s
+}
+
+func (w *workload) askCounts(events []event.Event) {
+	w.Helper()
+	where := mustParse(w.bench, func(p *question.Parser) []question.Condition {
+		return p.Where("where", []byte(pick(w.r, rollupWheres...)))
+	})
+	by := question.Field{Column: question.Column(pick(w.r, rollupFields...))}
+	metric := question.Metric{Measure: pick(w.r, question.Count, question.Weighted)}
+	rows := &question.Breakdown{Span: w.rollupSpan(), Where: where, Metric: metric, By: by, Groups: 1 + w.r.IntN(6), AsOf: epoch}
+	got, err := w.store.Breakdown(w.Context(), rows)
+	w.ok(err)
+	w.same(rows, got, questiontest.Breakdown(rows, events))
+
+	line := &question.Series{Span: w.rollupSpan(), Where: where, Metric: metric, Groups: 1 + w.r.IntN(3), AsOf: epoch}
+	line.Interval = pick(w.r, question.Day, question.Day, question.Week, question.Month)
+	if line.Span.End.Sub(line.Span.Start) < 100*time.Hour {
+		line.Interval = pick(w.r, question.Hour, question.Hour, question.Day)
+	}
+	if w.r.IntN(2) == 0 {
+		line.GroupBy = by
+	}
+	series, err := w.store.Series(w.Context(), line)
+	w.ok(err)
+	w.same(line, series, questiontest.Series(line, events))
+}
+
+// countsOverHistory asks between changes, before and after roll-ups are tidied, once with all
+// events whole and once with some sampled.
+func countsOverHistory(b *bench) {
+	for seed, unsampled := range []bool{true, false} {
+		w := newWorkload(b, uint64(20+seed))
+		w.unsampled = unsampled
+		if seed > 0 {
+			b.fresh()
+		}
+		for range 4 {
+			w.run(120)
+			for range 12 {
+				w.askCounts(w.events)
+			}
+			if w.r.IntN(3) > 0 {
+				b.ok(b.store.TidyRollups(b.Context()))
+			}
+			// A clock that stands within the events lets ends be taken from whole hours.
+			b.clock.advance(pick(w.r, clockChanges...).Add(time.Duration(w.r.Int64N(int64(48 * time.Hour)))).Sub(b.clock.Now()))
+			for range 12 {
+				w.askCounts(w.events)
+			}
+		}
+	}
+	if rolled, raw := b.answered("rollup"), b.answered("raw"); b.store.Dialect() == "postgres" && rolled < raw {
+		b.Errorf("only %d questions of %d were answered from roll-ups", rolled, rolled+raw)
+	}
+}
+
+// fresh empties the database.
+func (b *bench) fresh() {
+	b.Helper()
+	_, err := b.store.MigrateDown(b.Context(), 0)
+	b.ok(err)
+	b.reopen()
+}
+
+func whatAnswers(b *bench) {
+	w := newWorkload(b, 30)
+	w.run(100)
+	name := question.Field{Column: question.EventName}
+	count := question.Metric{Measure: question.Count}
+	weekInBerlin := wholeSpan()
+	var err error
+	weekInBerlin.Zone, err = time.LoadLocation("Europe/Berlin")
+	b.ok(err)
+	inKathmandu := wholeSpan()
+	inKathmandu.Zone, err = time.LoadLocation("Asia/Kathmandu")
+	b.ok(err)
+	property := mustParse(b, func(p *question.Parser) []question.Condition {
+		return p.Where("where", []byte(`[{"field":"properties.plan","op":"exists"}]`))
+	})
+	short := question.Span{Start: epoch.Truncate(time.Hour).Add(time.Minute), End: epoch.Truncate(time.Hour).Add(50 * time.Minute), Zone: time.UTC}
+	for _, c := range []struct {
+		name   string
+		series question.Series
+		rolled bool
+	}{
+		{"days", question.Series{Span: wholeSpan(), Metric: count, Interval: question.Day, GroupBy: name}, true},
+		{"weeks in a zone of whole hours", question.Series{Span: weekInBerlin, Metric: count, Interval: question.Week}, true},
+		{"a zone of quarters of hours", question.Series{Span: inKathmandu, Metric: count, Interval: question.Day}, false},
+		{"minutes", question.Series{Span: short, Metric: count, Interval: question.Minute}, false},
+		{"within an hour", question.Series{Span: short, Metric: count, Interval: question.Hour}, false},
+		{"a condition on a property", question.Series{Span: wholeSpan(), Metric: count, Interval: question.Day, Where: property}, false},
+		{"by user", question.Series{Span: wholeSpan(), Metric: count, Interval: question.Month, GroupBy: question.Field{Column: question.UserID}}, false},
+		{"weighted, with sampled events", question.Series{Span: wholeSpan(), Metric: question.Metric{Measure: question.Weighted}, Interval: question.Month}, false},
+		{"users", question.Series{Span: wholeSpan(), Metric: question.Metric{Measure: question.Users}, Interval: question.Month}, false},
+	} {
+		c.series.Groups, c.series.AsOf = 3, epoch
+		rolled, raw := b.answered("rollup"), b.answered("raw")
+		got, err := b.store.Series(b.Context(), &c.series)
+		b.ok(err)
+		b.same(c.name, got, questiontest.Series(&c.series, w.events))
+		want := c.rolled && b.store.Dialect() == "postgres"
+		if asked := b.answered("rollup") - rolled; (asked == 1) != want || asked+b.answered("raw")-raw != 1 {
+			b.Errorf("%s: %d answered from roll-ups, %d from events", c.name, asked, b.answered("raw")-raw)
+		}
+	}
+}
+
+// counts are the events that series and breakdowns know of, by name.
+func (b *bench) counts() question.BreakdownAnswer {
+	b.Helper()
+	a, err := b.store.Breakdown(b.Context(), byName())
+	b.ok(err)
+	return a
+}
+
+func byName() *question.Breakdown {
+	return &question.Breakdown{Span: wholeSpan(), Metric: question.Metric{Measure: question.Count},
+		By: question.Field{Column: question.EventName}, Groups: 20, AsOf: epoch}
+}
+
+// takenBack tries events that are refused, probed, stored from a stale cursor, and deleted before
+// they come: none of them may count.
+func takenBack(b *bench) {
+	b.commit(at("kept", 0), at("gone", time.Hour))
+	b.ok(b.store.Delete(b.Context(), "gone"))
+	b.ok(b.store.Probe(b.Context(), []event.Event{at("probed", 0)}))
+	stale := store.Batch{From: store.Cursor{Stream: "stream"}, Seq: 9, Events: []event.Event{at("stale", 0)}}
+	_, err := b.store.Commit(b.Context(), &stale)
+	b.wantKind(err, errs.Conflict)
+	bad := at("bad", 0)
+	bad.Name = "a\x00b"
+	b.wantKind(b.store.Probe(b.Context(), []event.Event{at("beside", 0), bad}), errs.Invalid)
+	b.wantDuplicates(b.commit(at("gone", 2*time.Hour), at("kept", 3*time.Hour)), "gone", "kept")
+	for range 2 {
+		want := questiontest.Breakdown(byName(), []event.Event{at("kept", 0)})
+		b.same("counts", b.counts(), want)
+		b.ok(b.store.TidyRollups(b.Context()))
+	}
+}
+
+// filledLater takes the roll-ups away from under the events and brings them back. Until they are
+// filled the events answer, and what changes meanwhile counts once.
+func filledLater(b *bench) {
+	if b.store.Dialect() != "postgres" {
+		return // no roll-ups
+	}
+	w := newWorkload(b, 40)
+	w.run(100)
+	const before = 6
+	_, err := b.store.MigrateDown(b.Context(), before)
+	b.ok(err)
+	b.reopen()
+	w.run(60)
+	rolled := b.answered("rollup")
+	b.same("before", b.counts(), questiontest.Breakdown(byName(), w.events))
+	if b.answered("rollup") != rolled {
+		b.Error("roll-ups answered before they were filled")
+	}
+	b.ok(b.store.TidyRollups(b.Context()))
+	w.run(60)
+	for range 20 {
+		w.askCounts(w.events)
+	}
+	b.same("after", b.counts(), questiontest.Breakdown(byName(), w.events))
+	if b.answered("rollup") == rolled {
+		b.Error("roll-ups did not answer after they were filled")
+	}
+}
+
+// countsTogether lets several stores write, change, delete, tidy and fill at once: in the end
+// everything that is stored counts, and nothing else.
+func countsTogether(b *bench) {
+	const streams, rounds = 3, 12
+	stores := make([]*store.Store, streams)
+	for i := range stores {
+		stores[i] = b.store
+	}
+	if b.store.Dialect() == "postgres" {
+		w := newWorkload(b, 41)
+		w.run(60)
+		_, err := b.store.MigrateDown(b.Context(), 6)
+		b.ok(err)
+		b.reopen()
+		stores = []*store.Store{b.store, b.another(), b.another()}
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	var tidying, wg sync.WaitGroup
+	for _, s := range stores[:2] {
+		tidying.Go(func() {
+			for ctx.Err() == nil {
+				if err := s.TidyRollups(b.Context()); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	for n, s := range stores {
+		wg.Go(func() { b.contend(s, n, rounds) })
+	}
+	wg.Wait()
+	cancel()
+	tidying.Wait()
+	b.ok(b.store.TidyRollups(b.Context()))
+	events, err := b.store.List(b.Context(), store.Filter{}, store.Page{Limit: 1000})
+	b.ok(err)
+	w := newWorkload(b, 42)
+	for range 30 {
+		w.askCounts(events)
+	}
+	b.same("all", b.counts(), questiontest.Breakdown(byName(), events))
+	if b.store.Dialect() == "postgres" && b.answered("rollup") == 0 {
+		b.Error("roll-ups answered nothing")
+	}
+}
+
+// contend stores ids that others store too, in an order of its own, and changes and deletes some.
+func (b *bench) contend(s *store.Store, n, rounds int) {
+	stream := fmt.Sprint("contender ", n)
+	cursor, err := s.Cursor(b.Context(), stream)
+	w := &workload{bench: b, r: rand.New(rand.NewPCG(uint64(n), 50))}
+	for round := 0; round < rounds && err == nil; round++ {
+		batch := store.Batch{From: cursor, Seq: cursor.Seq + 1}
+		for _, i := range w.r.Perm(30) {
+			e := w.event()
+			e.ID = fmt.Sprintf("c%d-%d", round, i)
+			batch.Events = append(batch.Events, e)
+		}
+		var result store.Result
+		if result, err = s.Commit(b.Context(), &batch); err != nil {
+			break
+		}
+		cursor = result.Cursor
+		ids := []string{batch.Events[0].ID, batch.Events[1].ID, batch.Events[2].ID}
+		if _, err = s.MarkProcessed(b.Context(), ids, epoch); err != nil {
+			break
+		}
+		if _, err = s.Update(b.Context(), ids[0], store.Patch{Severity: ptr(pick(w.r, event.Severities...))}, epoch); err != nil && !errs.Is(err, errs.NotFound) {
+			break
+		}
+		if err = s.Delete(b.Context(), ids[2]); errs.Is(err, errs.NotFound) {
+			err = nil
+		}
+	}
+	if err != nil {
+		b.Errorf("%s: %v", stream, err)
+	}
+}
+
+// wholeBatches stores batches of 50 while roll-ups are tidied and asked.
+func wholeBatches(b *bench) {
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			if err := b.store.TidyRollups(b.Context()); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	all := &question.Series{Span: wholeSpan(), Metric: question.Metric{Measure: question.Count}, Interval: question.Month, AsOf: epoch}
+	total := func() (n float64, err error) {
+		a, err := b.store.Series(b.Context(), all)
+		if err != nil {
+			return 0, err
+		}
+		for _, p := range a.Series[0].Points {
+			n += *p.Value
+		}
+		return n, nil
+	}
+	wg.Go(func() {
+		for seen := 0.0; ctx.Err() == nil; {
+			n, err := total()
+			if err != nil || int(n)%50 != 0 || n < seen {
+				b.Errorf("%v events after %v, %v", n, seen, err)
+				return
+			}
+			seen = n
+		}
+	})
+	g := NewGenerator(1, epoch)
+	for i := range 40 {
+		b.commit(g.Events(50)...)
+		// A question after the commit counts it.
+		if n, err := total(); err != nil || int(n) != 50*(i+1) {
+			b.Errorf("%v events after %d batches, %v", n, i+1, err)
+		}
+	}
+	cancel()
+	wg.Wait()
+}
