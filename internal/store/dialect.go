@@ -77,6 +77,8 @@ type rollupDialect interface {
 	// them as they are after it.
 	uncount(ctx context.Context, ses session, ids []string) error
 	recount(ctx context.Context, ses session, ids []string) error
+	// forget takes events out that are about to be deleted.
+	forget(ctx context.Context, ses session, ids []string) error
 	// tidy and fill do a bounded step of what is to be done in the background.
 	tidy(ctx context.Context, ses session) (more bool, err error)
 	fill(ctx context.Context, ses session) (more bool, err error)

@@ -175,7 +175,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		return err
 	}
 	return s.transact(ctx, "DELETE events", func(ctx context.Context, ses session) error {
-		if err := s.d.uncount(ctx, ses, []string{id}); err != nil {
+		if err := s.d.forget(ctx, ses, []string{id}); err != nil {
 			return err
 		}
 		result, err := ses.ExecContext(ctx, deleteEvent, id)

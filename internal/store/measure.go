@@ -45,6 +45,11 @@ type measurement struct {
 	groups   int
 }
 
+// distinct reports whether the metric counts different ids.
+func (m *measurement) distinct() bool {
+	return m.metric.Measure == question.Users || m.metric.Measure == question.Sessions
+}
+
 // cellRow is one question.Cell as a query returns it.
 type cellRow struct {
 	Number   int64           `db:"number"`
@@ -58,8 +63,8 @@ type cellRow struct {
 // measure computes a measurement from roll-ups where they can answer it, else from the events.
 func (s *Store) measure(ctx context.Context, m *measurement) ([]question.Cell, error) {
 	var rows []cellRow
+	var rolled bool
 	err := s.ask(ctx, func(ctx context.Context, db *sqlx.DB) error {
-		var rolled bool
 		var err error
 		if rows, rolled, err = s.fromRollups(ctx, db, m); err != nil {
 			return err
@@ -86,6 +91,9 @@ func (s *Store) measure(ctx context.Context, m *measurement) ([]question.Cell, e
 		if r.Value.Valid {
 			cell.Value = &r.Value.Float64
 			cell.Bound = question.SampledBound(r.Value.Float64, r.Variance.Float64)
+			if rolled && m.distinct() && r.Value.Float64 > 0 {
+				cell.Bound = SketchBound
+			}
 		}
 		cells[i] = cell
 	}

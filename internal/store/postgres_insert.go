@@ -81,7 +81,11 @@ func (d *postgres) insert(ctx context.Context, ses session, events []event.Event
 			dup.all = append(dup.all, id)
 		}
 	}
-	return dup, d.rollUp(ctx, ses, events, without(events, order, there, deleted))
+	stored := without(events, order, there, deleted)
+	if err := d.rollUp(ctx, ses, events, stored); err != nil {
+		return dup, err
+	}
+	return dup, d.sketch(ctx, ses, events, stored)
 }
 
 // without are the places of events whose id is in none of the lists.

@@ -131,7 +131,8 @@ func (d *postgres) tidy(ctx context.Context, ses session) (more bool, err error)
 			return false, err
 		}
 	}
-	return len(buckets) == tidyAtOnce, nil
+	merged, err := d.tidySketches(ctx, ses)
+	return len(buckets) == tidyAtOnce || merged, err
 }
 
 // fill rolls up one missing day, the newest first.
@@ -144,8 +145,18 @@ func (d *postgres) fill(ctx context.Context, ses session) (more bool, err error)
 	if err := ses.GetContext(ctx, &missing, nextMissing); err != nil || !missing.Valid {
 		return false, err
 	}
-	_, err = ses.ExecContext(ctx, fillDay, 1, false, missing.Time)
-	return true, err
+	if _, err = ses.ExecContext(ctx, fillDay, 1, false, missing.Time); err != nil {
+		return false, err
+	}
+	if err := d.resketch(ctx, ses, missing.Time, day); err != nil {
+		return false, err
+	}
+	for at := missing.Time; at.Before(missing.Time.Add(day)); at = at.Add(hour) {
+		if err := d.resketch(ctx, ses, at, hour); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 const anyMissing = `SELECT EXISTS (SELECT 1 FROM rollup_missing WHERE day > $1::timestamptz - interval '1 day' AND day < $2)`

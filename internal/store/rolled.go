@@ -25,7 +25,13 @@ type cover struct {
 
 // cover is how roll-ups can answer, and false where they cannot.
 func (m *measurement) cover() (cover, bool) {
-	if m.metric.Measure != question.Count && m.metric.Measure != question.Weighted {
+	switch m.metric.Measure {
+	case question.Count, question.Weighted:
+	case question.Users, question.Sessions:
+		if !m.onlyNames() {
+			return cover{}, false
+		}
+	default:
 		return cover{}, false
 	}
 	if !m.by.IsZero() && !rollupFields[m.by.Column] {
@@ -126,6 +132,9 @@ func (s *Store) fromRollups(ctx context.Context, db *sqlx.DB, m *measurement) (r
 	}
 	if ok, err := s.d.rolledUp(ctx, db, cover.hourStart.Add(-hour), cover.hourEnd.Add(hour)); err != nil || !ok {
 		return nil, false, err
+	}
+	if m.distinct() {
+		return s.idsFromRollups(ctx, db, m, cover)
 	}
 	c := newCompiler(s.d)
 	query := m.compileRolled(c, cover.source(&c.args, s.cfg.Now()))

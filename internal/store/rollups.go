@@ -10,6 +10,7 @@ import (
 // DuckDB keeps no roll-ups.
 func (*duck) uncount(context.Context, session, []string) error { return nil }
 func (*duck) recount(context.Context, session, []string) error { return nil }
+func (*duck) forget(context.Context, session, []string) error  { return nil }
 func (*duck) tidy(context.Context, session) (bool, error)      { return false, nil }
 func (*duck) fill(context.Context, session) (bool, error)      { return false, nil }
 func (*duck) rolledUp(context.Context, *sqlx.DB, time.Time, time.Time) (bool, error) {

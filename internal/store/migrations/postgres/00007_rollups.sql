@@ -17,6 +17,21 @@ CREATE TABLE rollups (
 CREATE INDEX rollups_bucket ON rollups (width, bucket);
 CREATE INDEX rollups_fresh ON rollups (width, bucket) WHERE fresh;
 
+-- Which users and sessions there are by hour and day, as HyperLogLog sketches; empty ones have no
+-- bytes. The rows of a bucket are merged. What is deleted cannot be taken out of a sketch: a row
+-- without ids and with shrunk says that those of the bucket count too much until they are made anew.
+CREATE TABLE rollup_ids (
+    bucket     timestamptz NOT NULL,
+    width      integer NOT NULL,
+    fresh      boolean NOT NULL,
+    shrunk     boolean NOT NULL,
+    event_name text, -- NULL = of all events
+    users      bytea NOT NULL,
+    sessions   bytea NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX rollup_ids_bucket ON rollup_ids (width, bucket);
+CREATE INDEX rollup_ids_fresh ON rollup_ids (width, bucket) WHERE fresh;
+
 -- Days whose roll-ups lack the events that were stored before there were any. Until they are
 -- filled in the background, questions about them are answered from the events.
 CREATE TABLE rollup_missing (day timestamptz PRIMARY KEY);
@@ -30,4 +45,5 @@ WHERE first IS NOT NULL;
 
 -- +goose Down
 DROP TABLE rollup_missing;
+DROP TABLE rollup_ids;
 DROP TABLE rollups;

@@ -1,0 +1,180 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/tidemark-obs/tidemark/internal/question"
+)
+
+// onlyNames reports whether a measurement divides and selects by event_name only.
+func (m *measurement) onlyNames() bool {
+	other := func(q question.Condition) bool { return q.Field.Column != question.EventName }
+	return (m.by.IsZero() || m.by.Column == question.EventName) && !slices.ContainsFunc(m.where, other)
+}
+
+// idsRow is a sketch of a bucket, or the one id of an event outside of whole buckets.
+type idsRow struct {
+	TS     time.Time      `db:"ts"`
+	K      string         `db:"k"`
+	IDs    []byte         `db:"ids"`
+	ID     sql.NullString `db:"id"`
+	Shrunk bool           `db:"shrunk"`
+}
+
+// compileIDs makes the statement that finds the sketches of a span and, at its ends, the ids.
+func (m *measurement) compileIDs(c *compiler, span cover) string {
+	sketches, id := "users", "user_id"
+	if m.metric.Measure == question.Sessions {
+		sketches, id = "sessions", "session_id"
+	}
+	key, named := "''", "event_name IS NULL"
+	if !m.by.IsZero() || len(m.where) > 0 {
+		named = "event_name IS NOT NULL"
+	}
+	if !m.by.IsZero() {
+		key = "event_name"
+	}
+	where := strings.Join(append([]string{""}, c.where(m.where)...), " AND ")
+	var parts []string
+	rolled := func(width time.Duration, from, to time.Time) {
+		if from.Before(to) {
+			parts = append(parts, "SELECT bucket AS ts, "+key+" AS k, "+sketches+" AS ids, NULL::text AS id, shrunk FROM rollup_ids WHERE width = "+
+				strconv.Itoa(int(width/time.Second))+" AND bucket >= "+c.args.bind(from)+" AND bucket < "+c.args.bind(to)+" AND "+named+where)
+		}
+	}
+	raw := func(from, to time.Time) {
+		if from.Before(to) {
+			parts = append(parts, "SELECT DISTINCT "+c.args.bind(from)+"::timestamptz AS ts, "+key+" AS k, NULL::bytea AS ids, "+id+
+				" AS id, false AS shrunk FROM events WHERE ts >= "+c.args.bind(from)+" AND ts < "+c.args.bind(to)+where)
+		}
+	}
+	rolled(day, span.dayStart, span.dayEnd)
+	if span.dayStart.Before(span.dayEnd) {
+		rolled(hour, span.hourStart, span.dayStart)
+		rolled(hour, span.dayEnd, span.hourEnd)
+	} else {
+		rolled(hour, span.hourStart, span.hourEnd)
+	}
+	raw(span.start, span.hourStart)
+	raw(span.hourEnd, span.end)
+	return strings.Join(parts, " UNION ALL ")
+}
+
+// idsFromRollups counts users or sessions; ok is false where events were deleted of late.
+func (s *Store) idsFromRollups(ctx context.Context, db *sqlx.DB, m *measurement, span cover) (cells []cellRow, ok bool, err error) {
+	c := newCompiler(s.d)
+	rows, err := db.QueryxContext(ctx, m.compileIDs(c, span), c.args...)
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	sets := idSets{m: m, cells: map[idCell]*sketch{}, totals: map[string]*sketch{}}
+	for rows.Next() {
+		var r idsRow
+		if err := rows.StructScan(&r); err != nil {
+			return nil, false, err
+		}
+		if r.Shrunk {
+			return nil, false, nil
+		}
+		if err := sets.add(&r); err != nil {
+			return nil, false, err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, false, err
+	}
+	cells, err = sets.answer()
+	return cells, err == nil, err
+}
+
+// idCell is one bucket of one group.
+type idCell struct {
+	bucket int64
+	k      string
+}
+
+// idSets are the ids of a measurement by bucket and group, and by group.
+type idSets struct {
+	m      *measurement
+	cells  map[idCell]*sketch
+	totals map[string]*sketch // where it is grouped
+}
+
+func (s *idSets) add(r *idsRow) error {
+	cell := idCell{k: r.K}
+	if s.m.calendar != nil {
+		cell.bucket = s.m.calendar.Number(r.TS)
+	}
+	into := []*sketch{set(s.cells, cell)}
+	if !s.m.by.IsZero() && s.m.calendar != nil {
+		into = append(into, set(s.totals, r.K))
+	} else if !s.m.by.IsZero() {
+		s.totals[r.K] = into[0] // one bucket
+	}
+	for _, ids := range into {
+		if r.ID.Valid {
+			ids.add(hashID(r.ID.String))
+		}
+		if err := ids.merge(r.IDs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func set[K comparable](sets map[K]*sketch, key K) *sketch {
+	if sets[key] == nil {
+		sets[key] = &sketch{}
+	}
+	return sets[key]
+}
+
+// answer ranks the groups as compile does and puts together those without a rank.
+func (s *idSets) answer() ([]cellRow, error) {
+	rank := s.ranks()
+	rest := map[int64]*sketch{}
+	var rows []cellRow
+	for cell, ids := range s.cells {
+		if at := rank[cell.k]; at > 0 {
+			rows = append(rows, cellRow{Number: cell.bucket, Rank: at, K: cell.k, Value: estimated(ids)})
+			continue
+		}
+		if err := set(rest, cell.bucket).union(ids); err != nil {
+			return nil, err
+		}
+	}
+	for bucket, ids := range rest {
+		rows = append(rows, cellRow{Number: bucket, Value: estimated(ids)})
+	}
+	return rows, nil
+}
+
+func estimated(ids *sketch) sql.NullFloat64 {
+	return sql.NullFloat64{Float64: ids.estimate(), Valid: true}
+}
+
+func (s *idSets) ranks() map[string]int {
+	type group struct {
+		k string
+		n float64
+	}
+	groups := make([]group, 0, len(s.totals))
+	for k, ids := range s.totals {
+		groups = append(groups, group{k, ids.estimate()})
+	}
+	slices.SortFunc(groups, func(a, b group) int { return cmp.Or(cmp.Compare(b.n, a.n), cmp.Compare(a.k, b.k)) })
+	ranks := map[string]int{}
+	for i := range min(len(groups), s.m.groups) {
+		ranks[groups[i].k] = i + 1
+	}
+	return ranks
+}

@@ -1,0 +1,67 @@
+package store
+
+import (
+	"github.com/axiomhq/hyperloglog"
+	"github.com/cespare/xxhash/v2"
+)
+
+// SketchBound is how far a number of users or sessions from roll-ups may be off, as a share of it:
+// 2.6 standard errors, which hold it in 99 of 100 cases.
+const SketchBound = 0.015
+
+// sketchPrecision makes 32,768 registers, for a standard error of 0.57 %. Small sets take some
+// bytes an id.
+const sketchPrecision = 15
+
+// sketch estimates how many different ids there are. The zero sketch is an empty set.
+type sketch struct{ hll *hyperloglog.Sketch }
+
+func (s *sketch) init() {
+	if s.hll == nil {
+		s.hll, _ = hyperloglog.NewSketch(sketchPrecision, true) // fails for other precisions only
+	}
+}
+
+// hashID is the hash of an id in sketches; stored ones depend on it.
+func hashID(id string) uint64 { return xxhash.Sum64String(id) }
+
+// add puts the hash of an id into the set.
+func (s *sketch) add(hash uint64) {
+	s.init()
+	s.hll.InsertHash(hash)
+}
+
+// merge adds all ids of a sketch as bytes wrote it.
+func (s *sketch) merge(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	var other hyperloglog.Sketch
+	if err := other.UnmarshalBinary(b); err != nil {
+		return err
+	}
+	s.init()
+	return s.hll.Merge(&other)
+}
+
+func (s *sketch) union(other *sketch) error {
+	if other.hll == nil {
+		return nil
+	}
+	s.init()
+	return s.hll.Merge(other.hll)
+}
+
+func (s *sketch) bytes() ([]byte, error) {
+	if s.hll == nil {
+		return []byte{}, nil
+	}
+	return s.hll.MarshalBinary()
+}
+
+func (s *sketch) estimate() float64 {
+	if s.hll == nil {
+		return 0
+	}
+	return float64(s.hll.Estimate())
+}
