@@ -39,6 +39,7 @@ INSERT INTO erasures (id, person, refuse, requested_at, events, dead_letters, la
 
 	// buryUser keeps the ids of the events, so that they stay duplicates for as long as promised.
 	buryUser      = `INSERT INTO tombstones (event_id, noted_at) SELECT event_id, $2 FROM events WHERE user_id = $1 AND received_at >= $3`
+	idsOfUser     = `SELECT event_id FROM events WHERE user_id = $1`
 	deleteUser    = `DELETE FROM events WHERE user_id = $1`
 	selectDead    = `SELECT event_id, noted_at, payload FROM dead_letters`
 	deleteDead    = `DELETE FROM dead_letters WHERE event_id = $1 AND noted_at = $2`
@@ -65,11 +66,8 @@ func (s *Store) Erase(ctx context.Context, id, userID string, refuse bool) (Eras
 		if _, err := ses.ExecContext(ctx, buryUser, userID, e.RequestedAt, e.RequestedAt.Add(-Window)); err != nil {
 			return err
 		}
-		result, err := ses.ExecContext(ctx, deleteUser, userID)
-		if err != nil {
-			return err
-		}
-		if e.Events, err = result.RowsAffected(); err != nil {
+		var err error
+		if e.Events, err = s.deleteUser(ctx, ses, userID); err != nil {
 			return err
 		}
 		if e.DeadLetters, err = eraseDead(ctx, ses, userID); err != nil {
@@ -79,6 +77,24 @@ func (s *Store) Erase(ctx context.Context, id, userID string, refuse bool) (Eras
 		return err
 	})
 	return e, err
+}
+
+// deleteUser takes a user's events out of the roll-ups and deletes them.
+func (s *Store) deleteUser(ctx context.Context, ses session, userID string) (int64, error) {
+	var ids []string
+	if err := ses.SelectContext(ctx, &ids, idsOfUser, userID); err != nil {
+		return 0, err
+	}
+	if len(ids) > 0 {
+		if err := s.d.forget(ctx, ses, ids); err != nil {
+			return 0, err
+		}
+	}
+	result, err := ses.ExecContext(ctx, deleteUser, userID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 // eraseDead removes the dead letters that name a user anywhere: they may be no valid JSON.
