@@ -131,7 +131,7 @@ func (cmd *checkConfigCmd) Run(s streams) error {
 		return err
 	}
 	if err := c.Check(); err != nil {
-		return fmt.Errorf("%s: %w", cmd.File, err)
+		return err
 	}
 	_, err := fmt.Fprintf(s.out, "%s: valid\n", cmd.File)
 	return err

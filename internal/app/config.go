@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/event/eventjson"
 	"github.com/tidemark-obs/tidemark/internal/ingest"
@@ -36,6 +34,8 @@ type Config struct {
 	Alerts     Alerts     `yaml:"alerts"`
 
 	Notifications Notifications `yaml:"notifications"`
+
+	file *configFile // nil = none was read
 }
 
 // Web is where and how the service listens.
@@ -182,24 +182,8 @@ func Default() Config {
 	}
 }
 
-// ReadFile lays a YAML file over c. An error names the file and the line.
-func (c *Config) ReadFile(path string) error {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("reading the configuration file: %w", err)
-	}
-	if strings.TrimSpace(string(b)) == "" {
-		return nil
-	}
-	if err := yaml.UnmarshalWithOptions(b, c, yaml.Strict()); err != nil {
-		// Without the lines around the fault: they may hold secrets.
-		return fmt.Errorf("%s: %s", path, yaml.FormatError(err, false, false))
-	}
-	return nil
-}
-
-// Check reads the URL files and reports every value that cannot be.
-func (c *Config) Check() error {
+// faults are all values that cannot be, each with its key. It reads the URL files.
+func (c *Config) faults() error {
 	var errs []error
 	bad := func(key, format string, args ...any) {
 		errs = append(errs, fmt.Errorf(key+": "+format, args...))
