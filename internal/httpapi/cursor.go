@@ -39,7 +39,8 @@ func (p *params) cursor(name, value string, limit int) store.Page {
 		return page
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(value)
-	if err == nil && len(b) > cursorHead && len(b) <= cursorHead+maxCursorID && b[0] == cursorVersion {
+	broken := strings.ContainsAny(value, "\r\n") // which even the strict decoding skips
+	if err == nil && !broken && len(b) > cursorHead && len(b) <= cursorHead+maxCursorID && b[0] == cursorVersion {
 		page.Timestamp = time.UnixMicro(int64(binary.BigEndian.Uint64(b[1:]))).UTC()
 		page.EventID = string(b[cursorHead:])
 		year := page.Timestamp.Year()

@@ -168,6 +168,7 @@ func TestCursorKeepsItsPlace(t *testing.T) {
 func FuzzCursor(f *testing.F) {
 	f.Add(cursorAfter(&event.Event{ID: "a", Timestamp: time.Unix(1, 0)}))
 	f.Add("AQ")
+	f.Add("AQA0000000\r00BA")
 	f.Fuzz(func(t *testing.T, text string) {
 		var p params
 		page := p.cursor("cursor", text, 1)
