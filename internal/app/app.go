@@ -167,10 +167,14 @@ func (a *App) openStore(ctx context.Context) error {
 
 // openStore takes no tracer from commands, which are not traced.
 func openStore(ctx context.Context, cfg Config, logger *slog.Logger, tracer trace.Tracer) (*store.Store, error) {
+	set, err := cfg.Statistics.declared()
+	if err != nil {
+		return nil, err
+	}
 	return store.Open(ctx, store.Config{
 		URL: cfg.Database.URL, Dir: cfg.Data.Dir, MemoryLimit: cfg.Database.MemoryLimit, Threads: cfg.Database.Threads,
 		QueryTimeout: time.Duration(cfg.Database.QueryTimeout),
-		Questions:    cfg.Questions.Concurrency, QuestionWait: time.Duration(cfg.Questions.Wait),
+		Questions:    cfg.Questions.Concurrency, QuestionWait: time.Duration(cfg.Questions.Wait), Declared: set,
 		Logger: logger.With("component", "store"), Now: time.Now, Tracer: tracer,
 	})
 }

@@ -22,6 +22,7 @@ type Config struct {
 	Data       Data       `yaml:"data"`
 	Database   Database   `yaml:"database"`
 	Questions  Questions  `yaml:"questions"`
+	Statistics Statistics `yaml:"statistics"`
 	Journal    Journal    `yaml:"journal"`
 	Log        Log        `yaml:"log"`
 	Limits     Limits     `yaml:"limits"`
@@ -158,12 +159,13 @@ type Thresholds struct {
 func Default() Config {
 	l, s := event.DefaultLimits(), settings.Defaults()
 	return Config{
-		Web:       Web{ListenAddress: "127.0.0.1:8080", ShutdownTimeout: Duration(30 * time.Second)},
-		Data:      Data{Dir: "./data"},
-		Database:  Database{QueryTimeout: Duration(30 * time.Second), MemoryLimit: "192MB"},
-		Questions: Questions{Concurrency: 2, Wait: Duration(5 * time.Second)},
-		Journal:   Journal{MaxBytes: 4 << 30, MinFree: 64 << 20, MaxAge: Duration(7 * 24 * time.Hour)},
-		Log:       Log{Level: "info"},
+		Web:        Web{ListenAddress: "127.0.0.1:8080", ShutdownTimeout: Duration(30 * time.Second)},
+		Data:       Data{Dir: "./data"},
+		Database:   Database{QueryTimeout: Duration(30 * time.Second), MemoryLimit: "192MB"},
+		Questions:  Questions{Concurrency: 2, Wait: Duration(5 * time.Second)},
+		Statistics: defaultStatistics(),
+		Journal:    Journal{MaxBytes: 4 << 30, MinFree: 64 << 20, MaxAge: Duration(7 * 24 * time.Hour)},
+		Log:        Log{Level: "info"},
 		Limits: Limits{
 			RequestBytes: 1 << 20, EventBytes: l.EventBytes, Keys: l.Keys, KeyLength: l.KeyLength,
 			StringLength: l.StringLength, Depth: l.Depth, Tags: l.Tags, TagLength: l.TagLength, ContextLength: l.ContextLength,
@@ -222,6 +224,9 @@ func (c *Config) faults() error {
 		bad("limits.future_skew", "must not be below 0")
 	}
 	c.checkNumbers(bad)
+	if _, err := c.Statistics.declared(); err != nil {
+		errs = append(errs, err)
+	}
 	if err := c.settings().Validate(); err != nil {
 		bad("tracking", "%v", err)
 	}

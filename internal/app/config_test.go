@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -40,6 +41,9 @@ func TestFaultsInTheFileAreNamed(t *testing.T) {
 		{"bad scrape job", "alerts:\n  scrape:\n    - job: a\n      targets: [h:1]\n    - job: tidemark\n      targets: [h:1]\n", ":5: alerts.scrape[1]"},
 		{"bad receiver", "notifications:\n  receivers:\n    - name: a\n      type: pigeon\n", ":4: notifications.receivers[0].type"},
 		{"bad proxy", "web:\n  trusted_proxies: [ten]\n", ":2: web.trusted_proxies"},
+		{"unknown key of a dimension", "statistics:\n  dimensions:\n    - property: a\n      budget: 3\n", "[4:7]"},
+		{"bad dimension", "statistics:\n  dimensions:\n    - property: a\n      values: -1\n", ":4: statistics.dimensions[0].values"},
+		{"bad metric", "statistics:\n  metrics:\n    - event: buy\n      labels: [plan]\n", ":4: statistics.metrics[0].labels[0]"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -52,6 +56,35 @@ func TestFaultsInTheFileAreNamed(t *testing.T) {
 				t.Errorf("error %v, want one that names %s", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestStatisticsAreRead(t *testing.T) {
+	c := Default()
+	err := c.ReadFile(write(t, `
+statistics:
+  dimensions:
+    - {property: plan, events: [purchase], values: 7, known: [pro], label: tier}
+  numbers:
+    - {property: amount, events: [purchase]}
+  metrics:
+    - {event: purchase, labels: [plan], name: sales_total, help: Sales.}
+    - {event: purchase, histogram: amount, unit: euros, buckets: [1, 2.5]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := c.Statistics.declared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, m := set.Dimensions()[0], set.Metrics()
+	if d.Label != "tier" || d.Values != 7 || !slices.Equal(d.Known, []string{"pro"}) || !d.Covers("purchase") || d.Covers("") || !set.Numbers()[0].Covers("purchase") {
+		t.Errorf("dimension %+v, numbers %+v", d, set.Numbers())
+	}
+	if m[0].Name != "sales_total" || m[0].Help != "Sales." || len(m[0].Dimensions) != 1 ||
+		m[1].Name != "tidemark_event_purchase_amount_euros" || !slices.Equal(m[1].Buckets, []float64{1, 2.5}) {
+		t.Errorf("metrics %+v", m)
 	}
 }
 

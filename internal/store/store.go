@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/tidemark-obs/tidemark/internal/declared"
 	"github.com/tidemark-obs/tidemark/internal/errs"
 )
 
@@ -32,6 +33,7 @@ type Config struct {
 	QueryTimeout time.Duration // of one query; 0 = 30 s
 	Questions    int           // answered at once; 0 = 2
 	QuestionWait time.Duration // for a question's turn; 0 = 5 s
+	Declared     *declared.Set // nil = nothing
 	Logger       *slog.Logger
 	Now          func() time.Time
 	Tracer       trace.Tracer // nil = no spans
