@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ const (
 
 // bench measures one database after the other.
 type bench struct {
+	parts      []string
 	binary     string
 	prometheus string
 	dir        string
@@ -36,15 +38,25 @@ type bench struct {
 func (b *bench) run(ctx context.Context, databases []string) (*report, error) {
 	r := &report{Began: time.Now().UTC().Truncate(time.Second), Machine: thisMachine(b.dir), Plan: b.plan}
 	for _, name := range databases {
+		if !slices.Contains(b.parts, ingestPart) {
+			break
+		}
 		f := &figures{Database: name}
 		r.Databases = append(r.Databases, f)
 		if err := b.measure(ctx, f); err != nil {
 			return r, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	r.Evaluator = &watching{}
-	if err := b.watch(ctx, r.Evaluator); err != nil {
-		return r, fmt.Errorf("evaluator: %w", err)
+	if slices.Contains(b.parts, questionPart) {
+		if err := b.askAll(ctx, r, databases); err != nil {
+			return r, err
+		}
+	}
+	if slices.Contains(b.parts, evaluatorPart) {
+		r.Evaluator = &watching{}
+		if err := b.watch(ctx, r.Evaluator); err != nil {
+			return r, fmt.Errorf("evaluator: %w", err)
+		}
 	}
 	return r, nil
 }
@@ -82,7 +94,7 @@ func (b *bench) during(what string, f func() error, status func() string) error 
 // measure fills in the figures of one database, in an order in which no part suffers from what
 // another left behind: the raw limit, the empty service, its doors, the grown service.
 func (b *bench) measure(ctx context.Context, f *figures) (err error) {
-	db, err := b.prepare(ctx, f.Database)
+	db, err := b.prepare(ctx, f.Database, f.Database)
 	if err != nil {
 		return err
 	}

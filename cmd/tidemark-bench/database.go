@@ -32,8 +32,9 @@ const (
 	maxWALSize    = "4GB"
 )
 
-func (b *bench) prepare(ctx context.Context, name string) (*database, error) {
-	dir := b.below(name)
+// prepare makes a database in a directory of that name.
+func (b *bench) prepare(ctx context.Context, name, directory string) (*database, error) {
+	dir := b.below(directory)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
 	}

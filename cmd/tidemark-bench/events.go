@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
-	"strconv"
 	"time"
 )
 
@@ -15,16 +14,8 @@ const (
 	users     = 100_000
 	jitter    = 10 * time.Second // clients' clocks are behind by up to this
 	drawn     = 1 << 18          // values of the prepared distribution of users
-	sessionIn = 30               // seconds after which a user's next event begins a new session
+	sessionIn = 30 * 60          // seconds after which a user's next event begins a new session
 )
-
-// names are the events' names, the most frequent first.
-var names = [...]string{
-	"page_viewed", "product_viewed", "search_performed", "button_clicked", "cart_item_added",
-	"video_played", "checkout_started", "signup_started", "order_completed", "signup_completed",
-	"cart_item_removed", "coupon_applied", "plan_upgraded", "invite_sent", "file_uploaded",
-	"report_exported", "settings_changed", "password_reset", "plan_downgraded", "account_deleted",
-}
 
 // The values that are written over before each sending; they keep their lengths.
 const (
@@ -32,24 +23,26 @@ const (
 	sampleTime    = "2006-01-02T15:04:05.000Z"
 	sampleUser    = "user-000000"
 	sampleSession = "sess-0000000000000000"
+	samplePath    = "/shop/item/10000"
 	sampleAmount  = "100.00"
 	sampleTook    = `"took_ms":1000`
 )
 
 // slot is where one event's changing values stand in a text that is sent again and again.
-type slot struct{ id, time, user, session, amount, took int }
+type slot struct{ id, time, user, session, path, amount, took int }
 
 // appendEvent appends one event in the short form and says where its changing values are.
-func appendEvent(to []byte, name, page string) ([]byte, slot) {
+func appendEvent(to []byte, k kind, plan, country, source string) ([]byte, slot) {
 	start := len(to)
-	to = append(to, `{"event":"`+name+`","event_id":"`+sampleID+`","timestamp":"`+sampleTime+
-		`","user_id":"`+sampleUser+`","session_id":"`+sampleSession+
-		`","properties":{"page":"`+page+`","plan":"team","amount":`+sampleAmount+`,"experiment":"pricing-b",`+sampleTook+
-		`},"tags":["web","shop"],"source":"web-sdk/2.4.1","timezone":"Europe/Berlin"}`...)
+	to = append(to, `{"event":"`+k.name+`","event_type":"`+k.eventType+`","event_id":"`+sampleID+`","timestamp":"`+sampleTime+
+		`","user_id":"`+sampleUser+`","session_id":"`+sampleSession+`","severity":"`+k.severity+
+		`","properties":{"path":"`+samplePath+`","plan":"`+plan+`","country":"`+country+`","amount":`+sampleAmount+`,`+sampleTook+
+		`},"tags":["web","shop"],"source":"`+source+`"}`...)
 	find := func(sample string) int { return start + bytes.Index(to[start:], []byte(sample)) }
 	return to, slot{
 		id: find(sampleID), time: find(sampleTime), user: find(sampleUser) + len("user-"),
-		session: find(sampleSession) + len("sess-"), amount: find(sampleAmount), took: find(sampleTook) + len(`"took_ms":`),
+		session: find(sampleSession) + len("sess-"), path: find(samplePath) + len("/shop/item/"),
+		amount: find(sampleAmount), took: find(sampleTook) + len(`"took_ms":`),
 	}
 }
 
@@ -75,11 +68,12 @@ func newCrowd(clock func() time.Time) *crowd {
 // zipf maps a uniform number to a rank below n whose frequency falls with one over the rank.
 func zipf(uniform float64, n int) int { return int(math.Pow(float64(n), uniform)) % n }
 
+// rank draws a rank from 0 to n-1, the first the most frequent.
+func (c *crowd) rank(n int) int { return zipf(c.random.Float64(), n+1) - 1 }
+
 // event appends an event with a drawn name.
 func (c *crowd) event(to []byte) ([]byte, slot) {
-	name := names[zipf(c.random.Float64(), len(names))]
-	page := "/shop/item/" + strconv.Itoa(1000+c.random.IntN(9000))
-	return appendEvent(to, name, page)
+	return appendEvent(to, kinds[c.rank(len(kinds))], plans[c.rank(len(plans))], countries[2*c.rank(len(countries)/2):][:2], sources[c.rank(len(sources))])
 }
 
 // patch gives the event at s a new id, time, user, session and numbers.
@@ -92,6 +86,7 @@ func (c *crowd) patch(text []byte, s slot, now time.Time) {
 	putDecimal(text[s.user:s.user+6], uint64(user))
 	// One session of a user lasts a while; mixing spreads the numbers over all 64 bits.
 	putHex(text[s.session:], mix(uint64(user)<<32|uint64(when/1000/sessionIn)))
+	putDecimal(text[s.path:s.path+5], 10_000+a>>18%90_000)
 	putDecimal(text[s.amount:s.amount+3], 100+b>>8%900)
 	putDecimal(text[s.amount+4:s.amount+6], b>>24%100)
 	putDecimal(text[s.took:s.took+4], 1000+b>>40%9000)

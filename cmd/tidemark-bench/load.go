@@ -19,11 +19,12 @@ import (
 type load struct {
 	addr   string // 127.0.0.1:port
 	path   string
-	over   int           // connections
-	batch  int           // events in a request
-	events int           // in all; 0 = as many as the time allows
-	time   time.Duration // for how long; 0 = until the events are sent
-	rate   int           // requests a second by the clock; 0 = as soon as a connection is free
+	over   int              // connections
+	batch  int              // events in a request
+	events int              // in all; 0 = as many as the time allows
+	time   time.Duration    // for how long; 0 = until the events are sent
+	rate   int              // requests a second by the clock; 0 = as soon as a connection is free
+	clock  func() time.Time // of the events' clients; nil = time.Now
 }
 
 // outcome is what became of a load.
@@ -79,7 +80,10 @@ func send(ctx context.Context, l load, counted *atomic.Int64) (outcome, error) {
 	if err := exactTimers(); err != nil {
 		return outcome{}, err
 	}
-	g := &generator{load: l, crowd: newCrowd(time.Now), in: make([]byte, 64<<10), counted: counted}
+	if l.clock == nil {
+		l.clock = time.Now
+	}
+	g := &generator{load: l, crowd: newCrowd(l.clock), in: make([]byte, 64<<10), counted: counted}
 	g.out.Refused = map[int]int{}
 	err := errors.Join(g.connect(), ctx.Err())
 	if err == nil {

@@ -31,6 +31,7 @@ type options struct {
 	binary     string
 	prometheus string
 	databases  []string
+	parts      []string
 	json       string
 	dir        string
 	limit      time.Duration
@@ -40,6 +41,9 @@ type options struct {
 // plan is how much is measured.
 type plan struct {
 	Events  int           `json:"events"`           // rows at which the grown database is measured
+	Past    []int         `json:"events_asked_of"`  // events over 90 days, one database for each number
+	Repeats int           `json:"repeats"`          // how often each question is asked
+	Beside  time.Duration `json:"beside_for_ns"`    // how long questions are asked during full load
 	Sample  int           `json:"events_a_sample"`  // events of one throughput measurement
 	Singles time.Duration `json:"singles_for_ns"`   // how long single events are sent as fast as they go
 	Latency time.Duration `json:"latency_for_ns"`   // how long single events are sent by the clock
@@ -50,16 +54,16 @@ type plan struct {
 	Batches []int         `json:"raw_batch_events"` // events a transaction of the raw limit
 }
 
-// newPlan bounds every part, so that the default run ends within about a quarter of an hour.
-func newPlan(events int, short bool) plan {
+// newPlan bounds every part, so that the default run ends within about half an hour.
+func newPlan(events, past int, short bool) plan {
 	p := plan{
-		Events: events, Sample: min(events/5, 1_000_000),
+		Events: events, Sample: min(events/5, 1_000_000), Past: []int{past / 10, past}, Repeats: 30, Beside: 20 * time.Second,
 		Singles: 15 * time.Second, Latency: 30 * time.Second, Locks: 3, Settle: 10 * time.Second,
 		Watch: 90 * time.Second, Syncs: 3000, Batches: []int{5000, 20_000},
 	}
 	if short {
 		p.Singles, p.Latency, p.Locks, p.Settle, p.Syncs = 3*time.Second, 5*time.Second, 1, 2*time.Second, 500
-		p.Watch = 9 * time.Second
+		p.Watch, p.Repeats, p.Beside = 9*time.Second, 3, 4*time.Second
 	}
 	return p
 }
@@ -72,6 +76,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.prometheus, "prometheus", "bin/tools/prometheus", "the `binary` of Prometheus to compare rules with")
 	databases := f.String("db", "duckdb,postgres", "`databases` to measure; none = only what needs none of its own")
 	events := f.Int("events", 5_000_000, "`rows` at which the grown database is measured")
+	past := f.Int("past", 0, "`events` over 90 days of which questions are asked, and of a tenth of them (default 10000000; with -short as -events)")
+	only := f.String("only", strings.Join(allParts[:], ","), "`parts` to measure")
 	f.StringVar(&o.json, "json", "", "`file` to write the figures to as JSON")
 	f.StringVar(&o.dir, "dir", "/var/tmp", "`directory` on the disk to measure; everything made in it is removed")
 	f.DurationVar(&o.limit, "timeout", time.Hour, "give up after this `time`")
@@ -93,7 +99,22 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if *events < 50_000 {
 		return o, errors.New("-events wants at least 50000: fewer measure nothing")
 	}
-	o.plan = newPlan(*events, *short)
+	if *past == 0 {
+		*past = 10_000_000
+		if *short {
+			*past = *events
+		}
+	}
+	if *past < 50_000 {
+		return o, errors.New("-past wants at least 50000: fewer measure nothing")
+	}
+	o.parts = strings.Split(*only, ",")
+	for _, name := range o.parts {
+		if !slices.Contains(allParts[:], name) {
+			return o, fmt.Errorf("-only wants %s with commas between them", strings.Join(allParts[:], ", "))
+		}
+	}
+	o.plan = newPlan(*events, *past, *short)
 	var err error
 	o.binary, err = filepath.Abs(o.binary)
 	if err == nil {
@@ -101,6 +122,15 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	return o, err
 }
+
+// The parts of a run.
+const (
+	ingestPart    = "ingest"
+	questionPart  = "questions"
+	evaluatorPart = "evaluator"
+)
+
+var allParts = [...]string{ingestPart, questionPart, evaluatorPart}
 
 // The databases.
 const (
@@ -133,7 +163,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
-	b := &bench{binary: o.binary, prometheus: o.prometheus, dir: dir, plan: o.plan, progress: stderr}
+	b := &bench{parts: o.parts, binary: o.binary, prometheus: o.prometheus, dir: dir, plan: o.plan, progress: stderr}
 	report, err := b.run(ctx, o.databases)
 	if err != nil {
 		// Not a miss but no measurement: what was measured before is still worth reading.

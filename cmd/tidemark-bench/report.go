@@ -14,6 +14,7 @@ type report struct {
 	Machine   machine    `json:"machine"`
 	Plan      plan       `json:"plan"`
 	Databases []*figures `json:"databases"`
+	Past      []*past    `json:"questions,omitempty"`
 	Evaluator *watching  `json:"evaluator,omitempty"`
 	Verdicts  []verdict  `json:"verdicts"`
 	Failure   string     `json:"failure,omitempty"` // why it is not complete

@@ -88,7 +88,7 @@ func TestEachTargetOfTheEvaluatorIsMissedAlone(t *testing.T) {
 
 func TestReportSaysWhatItHas(t *testing.T) {
 	other := &figures{Database: duckDB, NotLocked: "it cannot be"}
-	r := &report{Machine: thisMachine(t.TempDir()), Plan: newPlan(5_000_000, false), Databases: []*figures{good(), other}, Failure: "the disk is gone"}
+	r := &report{Machine: thisMachine(t.TempDir()), Plan: newPlan(5_000_000, 10_000_000, false), Databases: []*figures{good(), other}, Failure: "the disk is gone"}
 	r.judge()
 	var text bytes.Buffer
 	if err := r.print(&text); err != nil {

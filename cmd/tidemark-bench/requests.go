@@ -37,13 +37,12 @@ func (c *crowd) newRequest(host, path string, events int) *request {
 }
 
 func (s slot) shifted(by int) slot {
-	return slot{id: s.id + by, time: s.time + by, user: s.user + by, session: s.session + by, amount: s.amount + by, took: s.took + by}
+	return slot{id: s.id + by, time: s.time + by, user: s.user + by, session: s.session + by, path: s.path + by, amount: s.amount + by, took: s.took + by}
 }
 
 // renew gives every event of the request new values.
 func (c *crowd) renew(r *request) {
-	now := c.clock()
 	for _, s := range r.slots {
-		c.patch(r.text, s, now)
+		c.patch(r.text, s, c.clock())
 	}
 }

@@ -43,18 +43,29 @@ func (r *report) judge() {
 	for _, f := range r.Databases {
 		r.Verdicts = append(r.Verdicts, f.judge()...)
 	}
+	r.Verdicts = append(r.Verdicts, judgePast(r.Past)...)
 	if r.Evaluator != nil {
 		r.Verdicts = append(r.Verdicts, r.Evaluator.judge()...)
 	}
 }
 
-func (w *watching) judge() (all []verdict) {
-	add := func(measured bool, v verdict) {
-		if measured {
-			v.Database, v.Pass = "evaluator", v.Measured <= v.Bound
-			all = append(all, v)
+// judging appends verdicts on what was measured.
+func judging(database string, all *[]verdict) func(measured bool, v verdict) {
+	return func(measured bool, v verdict) {
+		if !measured {
+			return
 		}
+		v.Database = database
+		v.Pass = v.Measured <= v.Bound
+		if v.AtLeast {
+			v.Pass = v.Measured >= v.Bound
+		}
+		*all = append(*all, v)
 	}
+}
+
+func (w *watching) judge() (all []verdict) {
+	add := judging("evaluator", &all)
 	add(w.Idle > 0, verdict{Name: "memory that it adds, idle", Measured: inMegabytes(w.Idle - w.Without), Bound: watchIdle, Unit: "MB"})
 	add(w.Loaded > 0, verdict{Name: fmt.Sprintf("memory that it adds with %d series", w.Series),
 		Measured: inMegabytes(w.Loaded - w.Without), Bound: watchLoaded, Unit: "MB"})
@@ -69,17 +80,7 @@ func (f *figures) judge() (all []verdict) {
 	if f.Database == postgreSQL {
 		raw, stored = rawPostgreSQL, storedPostgres
 	}
-	add := func(measured bool, v verdict) {
-		if !measured {
-			return
-		}
-		v.Database = f.Database
-		v.Pass = v.Measured <= v.Bound
-		if v.AtLeast {
-			v.Pass = v.Measured >= v.Bound
-		}
-		all = append(all, v)
-	}
+	add := judging(f.Database, &all)
 	a, b, grown := f.best().EventsPerSecond, f.Empty.StoredPerSecond, f.Grown.StoredPerSecond
 	add(a > 0, verdict{Name: fmt.Sprintf("a, about %.0f", raw), Measured: a, Bound: about * raw, AtLeast: true, Unit: "events/s"})
 	add(a > 0 && b > 0, verdict{Name: "b when empty / a", Measured: b / a, Bound: stored, AtLeast: true, Unit: "x"})

@@ -1,0 +1,198 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+)
+
+// daysBack is what the events that are asked about are spread over, up to now.
+const daysBack = 90
+
+// past is what was measured with a number of events spread over the past. What was not measured is
+// zero.
+type past struct {
+	Database    string        `json:"database"`
+	Setup       string        `json:"setup"`
+	Events      int           `json:"events"`
+	Load        throughput    `json:"load"`
+	Dashboard   quantiles     `json:"dashboard"` // all its questions, each of the same weight
+	Asked       []*asked      `json:"asked"`
+	Lists       []*asked      `json:"lists"`
+	Export      moved         `json:"export_parquet_over_http"`
+	ExportLines moved         `json:"export_ndjson_over_http"`
+	Import      moved         `json:"import_parquet_by_command"`
+	Undisturbed throughput    `json:"full_load_without_questions"`
+	Disturbed   throughput    `json:"full_load_with_questions"`
+	Meanwhile   asked         `json:"questions_during_full_load"`
+	Memory      footprint     `json:"service_memory"`
+	Bytes       float64       `json:"bytes_per_event_on_disk"`
+	Settled     time.Duration `json:"settled_after_ns"` // by a vacuum, where the database knows that
+}
+
+// moved is how fast a file was written or taken in.
+type moved struct {
+	Events    int           `json:"events"`
+	Bytes     int64         `json:"bytes"`
+	Took      time.Duration `json:"took_ns"`
+	PerSecond float64       `json:"events_per_second"`
+}
+
+// askAll measures both numbers of events on each database.
+func (b *bench) askAll(ctx context.Context, r *report, databases []string) error {
+	for _, name := range databases {
+		for i, events := range b.plan.Past {
+			p := &past{Database: name, Events: events}
+			r.Past = append(r.Past, p)
+			if err := b.ask(ctx, p, i == len(b.plan.Past)-1); err != nil {
+				return fmt.Errorf("%s with %d events: %w", name, events, err)
+			}
+		}
+	}
+	return nil
+}
+
+// asking is a service with a past.
+type asking struct {
+	*running
+	*past
+	raw *sql.DB // PostgreSQL's own connection; nil on the embedded database
+}
+
+func (b *bench) ask(ctx context.Context, p *past, most bool) (err error) {
+	directory := fmt.Sprintf("%s-%d", p.Database, p.Events)
+	defer func() { err = errors.Join(err, os.RemoveAll(b.below(directory))) }()
+	db, err := b.prepare(ctx, p.Database, directory)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.close()) }()
+	p.Setup = db.setup
+	a := &asking{running: &running{bench: b, db: db, figures: &figures{Database: p.Database}}, past: p}
+	if a.before, err = db.size(ctx); err != nil && db.server != nil {
+		return err
+	}
+	if err := a.begin(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.end()) }()
+	steps := []func(context.Context) error{a.fill, a.settle, a.questions, a.lists, a.asSQL, a.export}
+	if most {
+		steps = append(steps, a.beside)
+	} else {
+		steps = append(steps, a.importing)
+	}
+	for _, step := range append(steps, a.weigh) {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// statistics is what the service is told of the events' properties.
+const statistics = "{}\n"
+
+func (a *asking) begin(ctx context.Context) error {
+	file := filepath.Join(a.db.dir, "tidemark.yaml")
+	if err := os.WriteFile(file, []byte(statistics), 0o600); err != nil {
+		return err
+	}
+	if a.db.server != nil {
+		raw, err := sql.Open("postgres", a.db.url)
+		if err != nil {
+			return err
+		}
+		a.raw = raw
+	}
+	var err error
+	a.service, err = startService(ctx, a.binary, a.db.dir, a.db.url, "--config.file="+file)
+	return err
+}
+
+func (a *asking) end() error {
+	var err error
+	if a.service != nil {
+		err = a.service.stop()
+	}
+	if a.raw != nil {
+		err = errors.Join(err, a.raw.Close())
+	}
+	return err
+}
+
+// fill sends the past in the order of time, as clients of those days would have.
+func (a *asking) fill(ctx context.Context) (err error) {
+	const span = daysBack * 24 * time.Hour
+	begin, sent := time.Now().Add(-span), 0
+	l := a.batches(a.past.Events)
+	l.clock = func() time.Time {
+		sent++
+		return begin.Add(span / time.Duration(a.past.Events) * time.Duration(sent))
+	}
+	_, a.Load, err = a.loaded(ctx, fmt.Sprintf("%d events over %d days", a.past.Events, daysBack), l)
+	return err
+}
+
+// settle waits as long as a service with a past had time for: PostgreSQL's vacuum and checkpoint,
+// and what the service tidies in the background.
+func (a *asking) settle(ctx context.Context) error {
+	begin := time.Now()
+	if a.raw != nil {
+		a.say("%s: vacuum", a.past.Database)
+		for _, statement := range []string{"VACUUM (ANALYZE)", "CHECKPOINT"} {
+			if _, err := a.raw.ExecContext(ctx, statement); err != nil {
+				return err
+			}
+		}
+	}
+	err := a.service.pause(ctx, a.plan.Settle)
+	a.Settled = time.Since(begin)
+	return err
+}
+
+// beside measures full load with and without somebody who asks.
+func (a *asking) beside(ctx context.Context) (err error) {
+	l := load{path: batchPath, over: batchConns, batch: batchEvents, time: a.plan.Beside}
+	if _, a.Undisturbed, err = a.loaded(ctx, "full load", l); err != nil {
+		return err
+	}
+	asking, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan error, 1)
+	var loading atomic.Bool
+	loading.Store(true)
+	go func() { done <- a.steadily(asking, &a.Meanwhile, loading.Load) }()
+	_, a.Disturbed, err = a.loaded(ctx, "full load and questions", l)
+	loading.Store(false)
+	if err != nil {
+		stop()
+	}
+	return errors.Join(err, <-done)
+}
+
+// weigh says what an event takes of the memory and, once the database is closed, of the disk.
+func (a *asking) weigh(ctx context.Context) error {
+	m, err := memoryOf(a.service.cmd.Process.Pid)
+	if err != nil {
+		return err
+	}
+	a.past.Memory.Peak = m.Peak
+	l, err := a.service.ledger(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.service.stop(); err != nil {
+		return err
+	}
+	after, err := a.db.size(ctx)
+	a.Bytes = float64(after-a.before) / float64(l.Stored)
+	return err
+}
