@@ -87,13 +87,10 @@ func (q *asked) once(ctx context.Context, client *http.Client) error {
 // what its own last answer left in memory and nothing else did since.
 func (a *asking) rounds(ctx context.Context, all []*asked, repeats int) error {
 	spent := make(map[*asked]time.Duration, len(all))
-	turn := slices.Clone(all)
 	for n := range repeats {
+		turn := due(all, spent, n)
 		rand.Shuffle(len(turn), func(i, j int) { turn[i], turn[j] = turn[j], turn[i] })
 		for _, q := range turn {
-			if n >= fewest && spent[q] > patience {
-				continue
-			}
 			begin := time.Now()
 			if err := q.once(ctx, a.service.client); err != nil {
 				return fmt.Errorf("%s: %w", q.Name, err)
@@ -105,6 +102,11 @@ func (a *asking) rounds(ctx context.Context, all []*asked, repeats int) error {
 		q.Took = quantilesOf(q.took)
 	}
 	return nil
+}
+
+// due are the questions to ask in a round, after what the rounds before took.
+func due(all []*asked, spent map[*asked]time.Duration, round int) []*asked {
+	return slices.DeleteFunc(slices.Clone(all), func(q *asked) bool { return round >= fewest && spent[q] > patience })
 }
 
 // questionsPerSecond is what one client asks beside full load.

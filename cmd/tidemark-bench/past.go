@@ -130,15 +130,20 @@ func (a *asking) end() error {
 
 // fill sends the past in the order of time, as clients of those days would have.
 func (a *asking) fill(ctx context.Context) (err error) {
-	const span = daysBack * 24 * time.Hour
-	begin, sent := time.Now().Add(-span), 0
 	l := a.batches(a.past.Events)
-	l.clock = func() time.Time {
-		sent++
-		return begin.Add(span / time.Duration(a.past.Events) * time.Duration(sent))
-	}
+	l.clock = backThen(time.Now(), a.past.Events)
 	_, a.Load, err = a.loaded(ctx, fmt.Sprintf("%d events over %d days", a.past.Events, daysBack), l)
 	return err
+}
+
+// backThen is a clock that is read so many times, the last time now.
+func backThen(now time.Time, times int) func() time.Time {
+	const span = daysBack * 24 * time.Hour
+	read := 0
+	return func() time.Time {
+		read++
+		return now.Add(-span / time.Duration(times) * time.Duration(times-read))
+	}
 }
 
 // settle waits as long as a service with a past had time for: PostgreSQL's vacuum and checkpoint,

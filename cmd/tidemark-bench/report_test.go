@@ -123,6 +123,9 @@ func TestCommandLine(t *testing.T) {
 		"unknown database": {args: "-db oracle", bad: true},
 		"no database":      {args: "-db none"},
 		"too few events":   {args: "-events 10", bad: true},
+		"too short a past": {args: "-past 10", bad: true},
+		"one part":         {args: "-only questions -past 1000000"},
+		"unknown part":     {args: "-only lunch", bad: true},
 		"an argument":      {args: "x", bad: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -131,7 +134,7 @@ func TestCommandLine(t *testing.T) {
 			if (err != nil) != c.bad {
 				t.Fatalf("error %v", err)
 			}
-			if err == nil && (o.plan.Sample < 10_000 || (len(o.databases) == 0) != strings.Contains(c.args, "none")) {
+			if err == nil && (len(o.parts) == 0 || o.plan.Past[0] < 20_000 || o.plan.Sample < 10_000 || (len(o.databases) == 0) != strings.Contains(c.args, "none")) {
 				t.Errorf("options: %+v", o)
 			}
 		})
