@@ -69,6 +69,13 @@ UNION ALL SELECT '', '', count(DISTINCT user_id), 0`+within, "/stats")
 	breakdown("source", top("source", "count(*)"), "by", "source")
 	breakdown("severity", top("severity", "count(*)"), "by", "severity")
 	breakdown("users by event_name", top("event_name", "count(DISTINCT user_id)"), "by", "event_name", "metric", "users")
+	const plan, country, amount = "properties->>'plan'", "properties->>'country'", "(properties->>'amount')::double precision"
+	series("count by plan", "SELECT "+start+", "+plan+", count(*)"+within+" GROUP BY 1, 2", "group_by", "properties.plan")
+	breakdown("plan", top(plan, "count(*)"), "by", "properties.plan")
+	breakdown("country", top(country, "count(*)"), "by", "properties.country")
+	breakdown("sum of amount by event_name", top("event_name", "sum("+amount+")"), "by", "event_name", "metric", "sum:amount")
+	breakdown("p95 of amount by event_name", top("event_name", "percentile_cont(0.95) WITHIN GROUP (ORDER BY "+amount+")"),
+		"by", "event_name", "metric", "p95:amount")
 	return list
 }
 
@@ -79,7 +86,7 @@ func (a *asking) others() []*asked {
 		return &asked{Name: name, Kind: kind, Days: daysBack, request: request}
 	}
 	return []*asked{
-		of(adHoc, "top 10: properties.country, of 58", a.get("/breakdown", daysBack, "by", "properties.country")),
+		of(adHoc, "top 10: properties.device, of 4", a.get("/breakdown", daysBack, "by", "properties.device")),
 		of(adHoc, "top 10: properties.path, of 90,000", a.get("/breakdown", daysBack, "by", "properties.path")),
 		of(adHoc, "series: p95 of properties.took_ms", a.get("/timeseries", daysBack, "metric", "p95:took_ms")),
 		of(journey, "funnel of three steps", a.post("/funnel", daysBack, map[string]any{

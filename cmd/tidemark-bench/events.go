@@ -23,7 +23,7 @@ const (
 	sampleTime    = "2006-01-02T15:04:05.000Z"
 	sampleUser    = "user-000000"
 	sampleSession = "sess-0000000000000000"
-	samplePath    = "/shop/item/10000"
+	samplePath    = "/item/10000"
 	sampleAmount  = "100.00"
 	sampleTook    = `"took_ms":1000`
 )
@@ -32,16 +32,16 @@ const (
 type slot struct{ id, time, user, session, path, amount, took int }
 
 // appendEvent appends one event in the short form and says where its changing values are.
-func appendEvent(to []byte, k kind, plan, country, source string) ([]byte, slot) {
+func appendEvent(to []byte, k kind, plan, country, device, source string) ([]byte, slot) {
 	start := len(to)
 	to = append(to, `{"event":"`+k.name+`","event_type":"`+k.eventType+`","event_id":"`+sampleID+`","timestamp":"`+sampleTime+
 		`","user_id":"`+sampleUser+`","session_id":"`+sampleSession+`","severity":"`+k.severity+
-		`","properties":{"path":"`+samplePath+`","plan":"`+plan+`","country":"`+country+`","amount":`+sampleAmount+`,`+sampleTook+
-		`},"tags":["web","shop"],"source":"`+source+`"}`...)
+		`","properties":{"path":"`+samplePath+`","plan":"`+plan+`","country":"`+country+`","device":"`+device+`","amount":`+sampleAmount+`,`+sampleTook+
+		`},"tags":["shop"],"source":"`+source+`"}`...)
 	find := func(sample string) int { return start + bytes.Index(to[start:], []byte(sample)) }
 	return to, slot{
 		id: find(sampleID), time: find(sampleTime), user: find(sampleUser) + len("user-"),
-		session: find(sampleSession) + len("sess-"), path: find(samplePath) + len("/shop/item/"),
+		session: find(sampleSession) + len("sess-"), path: find(samplePath) + len("/item/"),
 		amount: find(sampleAmount), took: find(sampleTook) + len(`"took_ms":`),
 	}
 }
@@ -73,7 +73,8 @@ func (c *crowd) rank(n int) int { return zipf(c.random.Float64(), n+1) - 1 }
 
 // event appends an event with a drawn name.
 func (c *crowd) event(to []byte) ([]byte, slot) {
-	return appendEvent(to, kinds[c.rank(len(kinds))], plans[c.rank(len(plans))], countries[2*c.rank(len(countries)/2):][:2], sources[c.rank(len(sources))])
+	country := countries[2*c.rank(len(countries)/2):][:2]
+	return appendEvent(to, kinds[c.rank(len(kinds))], plans[c.rank(len(plans))], country, devices[c.rank(len(devices))], sources[c.rank(len(sources))])
 }
 
 // patch gives the event at s a new id, time, user, session and numbers.

@@ -63,6 +63,7 @@ var kinds = [...]kind{
 // The values of what is named so, the most frequent first. Countries have two letters each.
 var (
 	plans     = [...]string{"free", "team", "pro", "business", "enterprise"}
+	devices   = [...]string{"phone", "desktop", "tablet", "television"}
 	sources   = [...]string{"web-sdk/2.4.1", "ios/5.1.0", "android/5.0.3", "backend", "worker"}
 	countries = "USDEGBFRINBRCAESITJPNLPLSEAUMXCHBEATDKFIIENOPTCZROHUGRTRILZAAESGKRTWHKTHIDMYPHVNNZARCLCOPEUAEGNGKEMASAQALTLVEESKSIHR"
 )

@@ -98,7 +98,10 @@ func (b *bench) ask(ctx context.Context, p *past, most bool) (err error) {
 }
 
 // statistics is what the service is told of the events' properties.
-const statistics = "{}\n"
+const statistics = `statistics:
+  dimensions: [{property: plan}, {property: country}]
+  numbers: [{property: amount}]
+`
 
 func (a *asking) begin(ctx context.Context) error {
 	file := filepath.Join(a.db.dir, "tidemark.yaml")
