@@ -80,7 +80,11 @@ func (s *Store) insert(ctx context.Context, ses session, events []event.Event, n
 	if len(events) == 0 {
 		return duplicates{}, nil
 	}
-	return s.d.insert(ctx, ses, events, now)
+	stored, dup, err := s.d.insert(ctx, ses, events, now)
+	if err != nil {
+		return duplicates{}, err
+	}
+	return dup, s.rollUp(ctx, ses, events, stored)
 }
 
 func (s *Store) keepReceipts(ctx context.Context, ses session, receipts []Receipt, gone []string, now time.Time) error {

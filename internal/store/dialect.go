@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"io/fs"
 	"time"
 
@@ -26,6 +27,8 @@ type dialect interface {
 	// hasTags is a condition that holds where tags contain all of a JSON array; the array's
 	// placeholder goes between its two parts.
 	hasTags() (before, after string)
+	// snapshot makes a reading transaction see one moment.
+	snapshot() *sql.TxOptions
 	// texts makes a list of strings the value of a text[] placeholder.
 	texts([]string) any
 
@@ -37,8 +40,9 @@ type dialect interface {
 	// latter with nobody. It holds until the transaction ends.
 	orderErasure(ctx context.Context, ses session, exclusive bool) error
 
-	// insert stores the events that are new, in the session's transaction. There is at least one.
-	insert(ctx context.Context, ses session, events []event.Event, now time.Time) (duplicates, error)
+	// insert stores the events that are new, in the session's transaction, and returns their places.
+	// There is at least one event.
+	insert(ctx context.Context, ses session, events []event.Event, now time.Time) (stored []int, dup duplicates, err error)
 	// load appends rows to a table, in the session's transaction.
 	load(ctx context.Context, ses session, table string, columns []string, rows [][]any) error
 
@@ -52,7 +56,6 @@ type dialect interface {
 	settle() string
 
 	questionDialect
-	rollupDialect
 
 	// migrations are the files beside the common ones, and how versions are kept.
 	migrations() fs.FS
@@ -69,21 +72,6 @@ type dialect interface {
 	gaveUp(err error) bool
 	// tooLarge reports whether a query needed more memory or temporary disk than it may have.
 	tooLarge(err error) bool
-}
-
-// rollupDialect keeps roll-ups where there are any. DuckDB answers from the events.
-type rollupDialect interface {
-	// uncount takes events out of the roll-ups, as they are before a change, and recount adds
-	// them as they are after it.
-	uncount(ctx context.Context, ses session, ids []string) error
-	recount(ctx context.Context, ses session, ids []string) error
-	// forget takes events out that are about to be deleted.
-	forget(ctx context.Context, ses session, ids []string) error
-	// tidy and fill do a bounded step of what is to be done in the background.
-	tidy(ctx context.Context, ses session) (more bool, err error)
-	fill(ctx context.Context, ses session) (more bool, err error)
-	// rolledUp reports whether roll-ups speak for all events of a range.
-	rolledUp(ctx context.Context, db *sqlx.DB, start, end time.Time) (bool, error)
 }
 
 // questionDialect is what differs in the SQL of questions. All of it is made of constant text and

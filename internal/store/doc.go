@@ -13,9 +13,9 @@
 // storing transaction decides: a unique index there costs half the speed and two thirds of
 // the disk, and grows in memory.
 //
-// On PostgreSQL the events are also counted, by hour and day and a few columns, in the transaction
-// that stores, changes or deletes them; questions that these roll-ups can answer are answered from
-// them, exactly. DuckDB answers from the events.
+// The events are also counted, by minute, hour and day and a few columns, in the transaction that
+// stores, changes or deletes them, and their users and sessions are sketched; questions that these
+// roll-ups can answer are answered from them: counts exactly, users and sessions within a bound.
 //
 // Every error has a kind: Invalid when the data itself is refused and the same data will be
 // refused again, Unavailable when the database is away, full or slow and a retry helps, Conflict

@@ -15,25 +15,24 @@ import (
 
 // insert appends the events that are new. The filter names the ids that may not be; the tables say
 // which of those really are not.
-func (d *duck) insert(ctx context.Context, ses session, events []event.Event, now time.Time) (duplicates, error) {
+func (d *duck) insert(ctx context.Context, ses session, events []event.Event, now time.Time) (stored []int, dup duplicates, err error) {
 	if d.seen == nil {
 		if err := d.recall(ctx, ses); err != nil {
-			return duplicates{}, err
+			return nil, dup, err
 		}
 	}
 	suspects, since := d.suspects(events, now)
 	gone := map[string]bool{} // every id known to exist: true when only its tombstone does
 	if len(suspects) > 0 {
 		if err := d.existing(ctx, ses, suspects, since, gone); err != nil {
-			return duplicates{}, err
+			return nil, dup, err
 		}
 	}
 	suspect := make(map[string]bool, len(suspects))
 	for _, id := range suspects {
 		suspect[id] = true
 	}
-	var dup duplicates
-	err := appending(ses, "events", func(a *duckdb.Appender) error {
+	err = appending(ses, "events", func(a *duckdb.Appender) error {
 		values := make([]driver.Value, 20)
 		for i := range events {
 			id := events[i].ID
@@ -51,10 +50,11 @@ func (d *duck) insert(ctx context.Context, ses session, events []event.Event, no
 			if err := appendEvent(a, values, &events[i]); err != nil {
 				return err
 			}
+			stored = append(stored, i)
 		}
 		return nil
 	})
-	return dup, err
+	return stored, dup, err
 }
 
 // suspects are the ids that may be in the database or twice in the batch, and how far back they

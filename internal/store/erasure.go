@@ -39,7 +39,6 @@ INSERT INTO erasures (id, person, refuse, requested_at, events, dead_letters, la
 
 	// buryUser keeps the ids of the events, so that they stay duplicates for as long as promised.
 	buryUser      = `INSERT INTO tombstones (event_id, noted_at) SELECT event_id, $2 FROM events WHERE user_id = $1 AND received_at >= $3`
-	idsOfUser     = `SELECT event_id FROM events WHERE user_id = $1`
 	deleteUser    = `DELETE FROM events WHERE user_id = $1`
 	selectDead    = `SELECT event_id, noted_at, payload FROM dead_letters`
 	deleteDead    = `DELETE FROM dead_letters WHERE event_id = $1 AND noted_at = $2`
@@ -81,14 +80,8 @@ func (s *Store) Erase(ctx context.Context, id, userID string, refuse bool) (Eras
 
 // deleteUser takes a user's events out of the roll-ups and deletes them.
 func (s *Store) deleteUser(ctx context.Context, ses session, userID string) (int64, error) {
-	var ids []string
-	if err := ses.SelectContext(ctx, &ids, idsOfUser, userID); err != nil {
+	if err := s.forget(ctx, ses, countedByUser, userID); err != nil {
 		return 0, err
-	}
-	if len(ids) > 0 {
-		if err := s.d.forget(ctx, ses, ids); err != nil {
-			return 0, err
-		}
 	}
 	result, err := ses.ExecContext(ctx, deleteUser, userID)
 	if err != nil {

@@ -80,34 +80,29 @@ func (s *Store) Update(ctx context.Context, id string, p Patch, now time.Time) (
 	update := "UPDATE events SET " + strings.Join(set, ", ") + " WHERE event_id = " + args.bind(id)
 	var e event.Event
 	err := s.transact(ctx, "UPDATE events", func(ctx context.Context, ses session) error {
-		change := func() error {
-			_, err := ses.ExecContext(ctx, update, args...)
+		if p.Processed != nil || p.Severity != nil {
+			if err := s.recount(ctx, ses, []string{id}, p.recounted); err != nil {
+				return err
+			}
+		}
+		if _, err := ses.ExecContext(ctx, update, args...); err != nil {
 			return err
 		}
 		var err error
-		if p.Processed != nil || p.Severity != nil {
-			err = s.changing(ctx, ses, []string{id}, change)
-		} else {
-			err = change()
-		}
-		if err != nil {
-			return err
-		}
 		e, err = get(ctx, ses, id)
 		return err
 	})
 	return e, err
 }
 
-// changing makes a change to events and to the roll-ups that count them.
-func (s *Store) changing(ctx context.Context, ses session, ids []string, change func() error) error {
-	if err := s.d.uncount(ctx, ses, ids); err != nil {
-		return err
+// recounted makes the change to what roll-ups know of an event.
+func (p *Patch) recounted(e *counted) {
+	if p.Processed != nil {
+		e.processed = *p.Processed
 	}
-	if err := change(); err != nil {
-		return err
+	if p.Severity != nil {
+		e.severity = string(*p.Severity)
 	}
-	return s.d.recount(ctx, ses, ids)
 }
 
 func (p *Patch) check(id string) error {
@@ -151,14 +146,15 @@ func (s *Store) MarkProcessed(ctx context.Context, ids []string, now time.Time) 
 	}
 	var n int64
 	err := s.transact(ctx, "UPDATE events", func(ctx context.Context, ses session) error {
-		return s.changing(ctx, ses, ids, func() error {
-			result, err := ses.ExecContext(ctx, s.markProcessed(), s.d.texts(ids), micro(now))
-			if err != nil {
-				return err
-			}
-			n, err = result.RowsAffected()
+		if err := s.recount(ctx, ses, ids, func(e *counted) { e.processed = true }); err != nil {
 			return err
-		})
+		}
+		result, err := ses.ExecContext(ctx, s.markProcessed(), s.d.texts(ids), micro(now))
+		if err != nil {
+			return err
+		}
+		n, err = result.RowsAffected()
+		return err
 	})
 	return n, err
 }
@@ -175,7 +171,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		return err
 	}
 	return s.transact(ctx, "DELETE events", func(ctx context.Context, ses session) error {
-		if err := s.d.forget(ctx, ses, []string{id}); err != nil {
+		if err := s.forget(ctx, ses, countedByID, s.d.texts([]string{id})); err != nil {
 			return err
 		}
 		result, err := ses.ExecContext(ctx, deleteEvent, id)

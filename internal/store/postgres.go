@@ -186,6 +186,10 @@ func (*postgres) columnar() bool                  { return false }
 func (*postgres) hasTags() (before, after string) { return "tags @> ", "::jsonb" }
 func (*postgres) texts(list []string) any         { return pq.Array(list) }
 
+func (*postgres) snapshot() *sql.TxOptions {
+	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+}
+
 func (*postgres) migrations() fs.FS { return sub("postgres") }
 
 func (*postgres) provider() (goose.Dialect, []goose.ProviderOption, error) {

@@ -43,36 +43,36 @@ WHERE e.event_id IS NULL OR e.xmin <> pg_current_xact_id()::xid`
 //
 // Tombstones are looked up after the insert, not before: an insert that had to wait for the
 // deletion of the very same event sees its tombstone only then.
-func (d *postgres) insert(ctx context.Context, ses session, events []event.Event, _ time.Time) (duplicates, error) {
+func (d *postgres) insert(ctx context.Context, ses session, events []event.Event, _ time.Time) (stored []int, dup duplicates, err error) {
 	order, dup := byID(events)
 	if _, err := ses.ExecContext(ctx, createBatch); err != nil {
-		return dup, err
+		return nil, dup, err
 	}
 	if err := copyEvents(ses, events, order); err != nil {
-		return dup, err
+		return nil, dup, err
 	}
 	result, err := ses.ExecContext(ctx, insertBatch)
 	if err != nil {
-		return dup, err
+		return nil, dup, err
 	}
 	inserted, err := result.RowsAffected()
 	if err != nil {
-		return dup, err
+		return nil, dup, err
 	}
 	var there []string
 	if int(inserted) < len(order) {
 		if err := ses.SelectContext(ctx, &there, notInserted); err != nil {
-			return dup, err
+			return nil, dup, err
 		}
 	}
 	var deleted []string
 	if err := ses.SelectContext(ctx, &deleted, deletedBefore); err != nil {
-		return dup, err
+		return nil, dup, err
 	}
 	dup.all = append(dup.all, there...)
 	if len(deleted) > 0 {
 		if _, err := ses.ExecContext(ctx, takeBack, pq.Array(deleted)); err != nil {
-			return dup, err
+			return nil, dup, err
 		}
 	}
 	dup.gone = deleted
@@ -81,11 +81,7 @@ func (d *postgres) insert(ctx context.Context, ses session, events []event.Event
 			dup.all = append(dup.all, id)
 		}
 	}
-	stored := without(events, order, there, deleted)
-	if err := d.rollUp(ctx, ses, events, stored); err != nil {
-		return dup, err
-	}
-	return dup, d.sketch(ctx, ses, events, stored)
+	return without(events, order, there, deleted), dup, nil
 }
 
 // without are the places of events whose id is in none of the lists.

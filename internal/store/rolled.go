@@ -17,46 +17,46 @@ var rollupFields = map[question.Column]bool{
 	"event_type": true, question.EventName: true, "severity": true, "source": true, "processed": true,
 }
 
-// cover is how a span is put together: from days, hours about them, and events at both ends. Days
-// are empty where dayStart is not before dayEnd.
-type cover struct {
-	start, hourStart, dayStart, dayEnd, hourEnd, end time.Time
+// piece is a part of a span: whole buckets of a width, or events where that is zero. A negative one
+// takes away what another has too much.
+type piece struct {
+	width    time.Duration
+	from, to time.Time
+	negative bool
 }
 
-// cover is how roll-ups can answer, and false where they cannot.
-func (m *measurement) cover() (cover, bool) {
+// levels are the widths that can answer a measurement, from the widest; none where it asks for what
+// roll-ups do not know.
+func (m *measurement) levels() (usable []time.Duration) {
+	levels := countLevels
 	switch m.metric.Measure {
 	case question.Count, question.Weighted:
 	case question.Users, question.Sessions:
-		if !m.onlyNames() {
-			return cover{}, false
+		if levels = idLevels; !m.onlyNames() {
+			return nil
 		}
 	default:
-		return cover{}, false
+		return nil
 	}
 	if !m.by.IsZero() && !rollupFields[m.by.Column] {
-		return cover{}, false
+		return nil
 	}
 	for i := range m.where {
 		if !rollupFields[m.where[i].Field.Column] {
-			return cover{}, false
+			return nil
 		}
 	}
-	if m.calendar != nil && !aligned(m.calendar, hour) {
-		return cover{}, false
+	for _, width := range levels {
+		if m.calendar == nil || aligned(m.calendar, width) {
+			usable = append(usable, width)
+		}
 	}
-	c := cover{start: micro(m.span.Start), end: micro(m.span.End)}
-	c.hourStart, c.hourEnd = up(c.start, hour), c.end.Truncate(hour)
-	c.dayStart, c.dayEnd = up(c.start, day), c.end.Truncate(day)
-	if m.calendar != nil && (m.calendar.Interval == question.Hour || !aligned(m.calendar, day)) || !c.dayStart.Before(c.dayEnd) {
-		c.dayStart, c.dayEnd = c.hourEnd, c.hourEnd
-	}
-	return c, c.hourStart.Before(c.hourEnd)
+	return usable
 }
 
 // aligned reports whether no bucket of a calendar begins within a bucket of roll-ups.
 func aligned(c *question.Calendar, width time.Duration) bool {
-	if c.Interval == question.Minute {
+	if c.Interval == question.Minute && width > minute || c.Interval == question.Hour && width > hour {
 		return false
 	}
 	for i, o := range c.Offsets {
@@ -67,6 +67,57 @@ func aligned(c *question.Calendar, width time.Duration) bool {
 	return true
 }
 
+// pieces put a span together from the widest buckets that lie in it and narrower ones about them.
+func pieces(start, end time.Time, levels []time.Duration, floors *floors) []piece {
+	if !start.Before(end) {
+		return nil
+	}
+	if len(levels) == 0 {
+		return []piece{{from: start, to: end}}
+	}
+	width := levels[0]
+	from, to := up(start, width), end.Truncate(width)
+	if floor := up(floors.of(width), width); from.Before(floor) {
+		from = floor
+	}
+	if !from.Before(to) {
+		return pieces(start, end, levels[1:], floors)
+	}
+	left, right := pieces(start, from, levels[1:], floors), pieces(to, end, levels[1:], floors)
+	return append(append(left, piece{width: width, from: from, to: to}), right...)
+}
+
+// cut reads fewer events at both ends of a span: where less is expected in what does not belong to
+// it, that is taken from a whole bucket. Nothing is expected after now.
+func cut(list []piece, levels []time.Duration, floors *floors, now time.Time) []piece {
+	last := len(list) - 1
+	for _, at := range []int{0, last} {
+		raw := list[at]
+		for i := len(levels) - 1; i >= 0 && raw.width == 0; i-- {
+			whole := piece{width: levels[i], from: raw.to.Add(-levels[i]), to: raw.to}
+			rest := piece{from: whole.from, to: raw.from, negative: true}
+			if at == last {
+				whole.from, whole.to = raw.from, raw.from.Add(levels[i])
+				rest.from, rest.to = raw.to, whole.to
+			}
+			if whole.from.Before(floors.of(levels[i])) || !whole.from.Equal(whole.from.Truncate(levels[i])) {
+				continue // the next wider one
+			}
+			if rest.from.Before(rest.to) && !rest.from.Before(floors.Events) && rest.until(now) < raw.until(now) {
+				list[at] = whole
+				list = append(list, rest)
+			}
+			break
+		}
+	}
+	return list
+}
+
+// until is how much of a piece has passed.
+func (p piece) until(now time.Time) time.Duration {
+	return earlier(p.to, now).Sub(earlier(p.from, now))
+}
+
 // up is the first moment of a bucket that is not before t.
 func up(t time.Time, width time.Duration) time.Time {
 	if floor := t.Truncate(width); floor.Before(t) {
@@ -75,46 +126,24 @@ func up(t time.Time, width time.Duration) time.Time {
 	return t
 }
 
-// source is a table of counts: roll-ups and, beyond them, events that count for one each. At the
-// ends either what belongs to the span is added, or what does not is taken from a whole hour,
-// whichever is expected to be less; nothing is expected after now.
-func (c cover) source(args *arguments, now time.Time) string {
+// source is a table of counts: roll-ups, and events that count for one each.
+func source(list []piece, args *arguments) string {
 	const columns = ", event_type, event_name, severity, source, processed, "
-	rolled := func(width time.Duration, from, to time.Time) string {
-		if !from.Before(to) {
-			return ""
+	parts := make([]string, len(list))
+	for i, p := range list {
+		one := "1::bigint"
+		if p.negative {
+			one = "-1::bigint"
 		}
-		return " UNION ALL SELECT bucket AS ts" + columns + "events AS n, sampled FROM rollups WHERE width = " +
-			strconv.Itoa(int(width/time.Second)) + " AND bucket >= " + args.bind(from) + " AND bucket < " + args.bind(to)
-	}
-	raw := func(sign string, from, to time.Time) string {
-		if !from.Before(to) {
-			return ""
+		if p.width > 0 {
+			parts[i] = "SELECT bucket AS ts" + columns + "events AS n, sampled FROM rollups WHERE width = " +
+				strconv.Itoa(int(p.width/time.Second)) + " AND bucket >= " + args.bind(p.from) + " AND bucket < " + args.bind(p.to)
+		} else {
+			parts[i] = "SELECT ts" + columns + one + " AS n, CASE WHEN sample_rate < 1 THEN " + one +
+				" ELSE 0 END AS sampled FROM events WHERE ts >= " + args.bind(p.from) + " AND ts < " + args.bind(p.to)
 		}
-		return " UNION ALL SELECT ts" + columns + sign + "1::bigint AS n, CASE WHEN sample_rate < 1 THEN " + sign +
-			"1::bigint ELSE 0 END AS sampled FROM events WHERE ts >= " + args.bind(from) + " AND ts < " + args.bind(to)
 	}
-	past := func(from, to time.Time) time.Duration { return earlier(to, now).Sub(earlier(from, now)) }
-	edges := ""
-	if whole := c.hourStart.Add(-hour); c.start.Before(c.hourStart) && past(whole, c.start) < past(c.start, c.hourStart) {
-		edges += raw("-", whole, c.start)
-		c.hourStart = whole
-	} else {
-		edges += raw("", c.start, c.hourStart)
-	}
-	if whole := c.hourEnd.Add(hour); c.hourEnd.Before(c.end) && past(c.end, whole) < past(c.hourEnd, c.end) {
-		edges += raw("-", c.end, whole)
-		c.hourEnd = whole
-	} else {
-		edges += raw("", c.hourEnd, c.end)
-	}
-	parts := rolled(day, c.dayStart, c.dayEnd)
-	if parts == "" {
-		parts = rolled(hour, c.hourStart, c.hourEnd)
-	} else {
-		parts += rolled(hour, c.hourStart, c.dayStart) + rolled(hour, c.dayEnd, c.hourEnd)
-	}
-	return "(" + (parts + edges)[len(" UNION ALL "):] + ") AS rolled"
+	return "(" + strings.Join(parts, " UNION ALL ") + ") AS rolled"
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -124,21 +153,45 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// fromRollups answers a measurement from roll-ups; ok is false where they cannot.
+// rollupState is what a question must know of roll-ups.
+type rollupState struct {
+	floors
+	Missing bool
+}
+
+// selectState asks whether some of a span is not rolled up yet, or of what lies within a day of it.
+const selectState = `
+SELECT events_from, minute_from, hour_from, day_from, EXISTS (SELECT 1 FROM rollup_missing
+    WHERE day > $1::timestamptz - interval '2 days' AND day < $2::timestamptz + interval '1 day') AS missing
+FROM rollup_state`
+
+// fromRollups answers a measurement from roll-ups; ok is false where they cannot. It sees one
+// moment: what is deleted for its age meanwhile is either all there or known to be gone.
 func (s *Store) fromRollups(ctx context.Context, db *sqlx.DB, m *measurement) (rows []cellRow, ok bool, err error) {
-	cover, ok := m.cover()
-	if !ok {
+	levels := m.levels()
+	if len(levels) == 0 {
 		return nil, false, nil
 	}
-	if ok, err := s.d.rolledUp(ctx, db, cover.hourStart.Add(-hour), cover.hourEnd.Add(hour)); err != nil || !ok {
+	tx, err := db.BeginTxx(ctx, s.d.snapshot())
+	if err != nil {
 		return nil, false, err
 	}
+	defer tx.Rollback() //nolint:errcheck // it only reads
+	var state rollupState
+	start, end := micro(m.span.Start), micro(m.span.End)
+	if err := tx.GetContext(ctx, &state, selectState, start, end); err != nil || state.Missing {
+		return nil, false, err
+	}
+	list := pieces(start, end, levels, &state.floors)
+	if !slices.ContainsFunc(list, func(p piece) bool { return p.width > 0 }) {
+		return nil, false, nil
+	}
 	if m.distinct() {
-		return s.idsFromRollups(ctx, db, m, cover)
+		return s.idsFromRollups(ctx, tx, m, list)
 	}
 	c := newCompiler(s.d)
-	query := m.compileRolled(c, cover.source(&c.args, s.cfg.Now()))
-	if err := db.SelectContext(ctx, &rows, query, c.args...); err != nil {
+	query := m.compileRolled(c, source(cut(list, levels, &state.floors, s.cfg.Now()), &c.args))
+	if err := tx.SelectContext(ctx, &rows, query, c.args...); err != nil {
 		return nil, false, err
 	}
 	if m.metric.Measure == question.Weighted && slices.ContainsFunc(rows, func(r cellRow) bool { return r.Sampled > 0 }) {

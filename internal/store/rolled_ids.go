@@ -22,15 +22,15 @@ func (m *measurement) onlyNames() bool {
 
 // idsRow is a sketch of a bucket, or the one id of an event outside of whole buckets.
 type idsRow struct {
-	TS     time.Time      `db:"ts"`
-	K      string         `db:"k"`
-	IDs    []byte         `db:"ids"`
-	ID     sql.NullString `db:"id"`
-	Shrunk bool           `db:"shrunk"`
+	TS   time.Time      `db:"ts"`
+	K    string         `db:"k"`
+	IDs  []byte         `db:"ids"`
+	ID   sql.NullString `db:"id"`
+	Lost int64          `db:"lost"`
 }
 
 // compileIDs makes the statement that finds the sketches of a span and, at its ends, the ids.
-func (m *measurement) compileIDs(c *compiler, span cover) string {
+func (m *measurement) compileIDs(c *compiler, list []piece) string {
 	sketches, id := "users", "user_id"
 	if m.metric.Measure == question.Sessions {
 		sketches, id = "sessions", "session_id"
@@ -43,35 +43,25 @@ func (m *measurement) compileIDs(c *compiler, span cover) string {
 		key = "event_name"
 	}
 	where := strings.Join(append([]string{""}, c.where(m.where)...), " AND ")
-	var parts []string
-	rolled := func(width time.Duration, from, to time.Time) {
-		if from.Before(to) {
-			parts = append(parts, "SELECT bucket AS ts, "+key+" AS k, "+sketches+" AS ids, NULL::text AS id, shrunk FROM rollup_ids WHERE width = "+
-				strconv.Itoa(int(width/time.Second))+" AND bucket >= "+c.args.bind(from)+" AND bucket < "+c.args.bind(to)+" AND "+named+where)
+	parts := make([]string, len(list))
+	for i, p := range list {
+		from, to := c.args.bind(p.from), c.args.bind(p.to)
+		if p.width > 0 {
+			parts[i] = "SELECT bucket AS ts, " + key + " AS k, " + sketches + " AS ids, NULL::text AS id, lost FROM rollup_ids WHERE width = " +
+				strconv.Itoa(int(p.width/time.Second)) + " AND bucket >= " + from + " AND bucket < " + to + " AND " + named + where
+		} else {
+			// No calendar that sketches can answer divides an hour.
+			parts[i] = "SELECT DISTINCT date_trunc('hour', events.ts) AS ts, " + key + " AS k, NULL::bytea AS ids, " + id +
+				" AS id, 0::bigint AS lost FROM events WHERE events.ts >= " + from + " AND events.ts < " + to + where
 		}
 	}
-	raw := func(from, to time.Time) {
-		if from.Before(to) {
-			parts = append(parts, "SELECT DISTINCT "+c.args.bind(from)+"::timestamptz AS ts, "+key+" AS k, NULL::bytea AS ids, "+id+
-				" AS id, false AS shrunk FROM events WHERE ts >= "+c.args.bind(from)+" AND ts < "+c.args.bind(to)+where)
-		}
-	}
-	rolled(day, span.dayStart, span.dayEnd)
-	if span.dayStart.Before(span.dayEnd) {
-		rolled(hour, span.hourStart, span.dayStart)
-		rolled(hour, span.dayEnd, span.hourEnd)
-	} else {
-		rolled(hour, span.hourStart, span.hourEnd)
-	}
-	raw(span.start, span.hourStart)
-	raw(span.hourEnd, span.end)
 	return strings.Join(parts, " UNION ALL ")
 }
 
 // idsFromRollups counts users or sessions; ok is false where events were deleted of late.
-func (s *Store) idsFromRollups(ctx context.Context, db *sqlx.DB, m *measurement, span cover) (cells []cellRow, ok bool, err error) {
+func (s *Store) idsFromRollups(ctx context.Context, tx *sqlx.Tx, m *measurement, list []piece) (cells []cellRow, ok bool, err error) {
 	c := newCompiler(s.d)
-	rows, err := db.QueryxContext(ctx, m.compileIDs(c, span), c.args...)
+	rows, err := tx.QueryxContext(ctx, m.compileIDs(c, list), c.args...)
 	if err != nil {
 		return nil, false, err
 	}
@@ -82,7 +72,7 @@ func (s *Store) idsFromRollups(ctx context.Context, db *sqlx.DB, m *measurement,
 		if err := rows.StructScan(&r); err != nil {
 			return nil, false, err
 		}
-		if r.Shrunk {
+		if r.Lost > 0 {
 			return nil, false, nil
 		}
 		if err := sets.add(&r); err != nil {

@@ -4,58 +4,217 @@ import (
 	"context"
 	"time"
 
-	"github.com/jmoiron/sqlx"
+	"github.com/tidemark-obs/tidemark/internal/event"
 )
 
-// DuckDB keeps no roll-ups.
-func (*duck) uncount(context.Context, session, []string) error { return nil }
-func (*duck) recount(context.Context, session, []string) error { return nil }
-func (*duck) forget(context.Context, session, []string) error  { return nil }
-func (*duck) tidy(context.Context, session) (bool, error)      { return false, nil }
-func (*duck) fill(context.Context, session) (bool, error)      { return false, nil }
-func (*duck) rolledUp(context.Context, *sqlx.DB, time.Time, time.Time) (bool, error) {
-	return false, nil
+// Roll-ups. Every transaction that changes events adds rows that say so, so in any snapshot the
+// roll-ups of a bucket add up to the events in it: over crashes, retries and writers at the same
+// time. Nobody updates a row, so nobody waits.
+
+// The widths of buckets, in UTC.
+const (
+	minute = time.Minute
+	hour   = time.Hour
+	day    = 24 * time.Hour
+)
+
+// countLevels are the widths that events are counted by, idLevels those that have sketches of ids;
+// both from the widest.
+var (
+	countLevels = []time.Duration{day, hour, minute}
+	idLevels    = []time.Duration{day, hour}
+)
+
+// floors are from when on there is everything: of the events, and of the buckets of each width.
+// They only ever rise. Who knows an old one writes more rows than are needed, never fewer.
+type floors struct {
+	Events time.Time `db:"events_from"`
+	Minute time.Time `db:"minute_from"`
+	Hour   time.Time `db:"hour_from"`
+	Day    time.Time `db:"day_from"`
+}
+
+const selectFloors = `SELECT events_from, minute_from, hour_from, day_from FROM rollup_state`
+
+func (f *floors) of(width time.Duration) time.Time {
+	switch width {
+	case minute:
+		return f.Minute
+	case hour:
+		return f.Hour
+	default:
+		return f.Day
+	}
+}
+
+// floors are those that were last read, or are read now.
+func (s *Store) floors(ctx context.Context, ses session) (*floors, error) {
+	if f := s.known.Load(); f != nil {
+		return f, nil
+	}
+	f := &floors{}
+	if err := ses.GetContext(ctx, f, selectFloors); err != nil {
+		return nil, err
+	}
+	s.known.Store(f)
+	return f, nil
+}
+
+// counted is what roll-ups know of an event.
+type counted struct {
+	at                           time.Time
+	sampled, processed           bool
+	kind, name, severity, source string
+	user, session                string
+}
+
+func countedOf(e *event.Event) counted {
+	return counted{e.Timestamp.UTC(), e.SampleRate < 1, e.Processed,
+		string(e.Type), e.Name, string(e.Severity), e.Source, e.UserID, e.SessionID}
+}
+
+// rollupKey is what events are counted by.
+type rollupKey struct {
+	bucket                       time.Time
+	width                        time.Duration
+	processed                    bool
+	kind, name, severity, source string
+}
+
+type rollupCount struct{ events, sampled int64 }
+
+type rollupCounts map[rollupKey]rollupCount
+
+// add counts an event in the buckets of all widths, or takes it out where sign is negative.
+func (m rollupCounts) add(e *counted, sign int64, from *floors) {
+	for _, width := range countLevels {
+		if e.at.Before(from.of(width)) {
+			continue
+		}
+		n := rollupCount{events: sign}
+		if e.sampled {
+			n.sampled = sign
+		}
+		m.merge(rollupKey{e.at.Truncate(width), width, e.processed, e.kind, e.name, e.severity, e.source}, n)
+	}
+}
+
+func (m rollupCounts) merge(key rollupKey, n rollupCount) {
+	sum := m[key]
+	m[key] = rollupCount{sum.events + n.events, sum.sampled + n.sampled}
+}
+
+// rollupColumns are in the table's order.
+var rollupColumns = []string{
+	"bucket", "events", "sampled", "width", "processed", "fresh", "event_type", "event_name", "severity", "source",
+}
+
+// keepCounts stores counts as rows of their buckets. Fresh ones may have others beside them.
+func (s *Store) keepCounts(ctx context.Context, ses session, m rollupCounts, fresh bool) error {
+	rows := make([][]any, 0, len(m))
+	for key, n := range m {
+		if n == (rollupCount{}) {
+			continue
+		}
+		var source any
+		if key.source != "" {
+			source = key.source
+		}
+		rows = append(rows, []any{key.bucket, n.events, n.sampled, int32(key.width / time.Second), key.processed, fresh,
+			key.kind, key.name, key.severity, source})
+	}
+	return s.d.load(ctx, ses, "rollups", rollupColumns, rows)
+}
+
+// rollUp adds the events of a batch that were stored, given as their places in it.
+func (s *Store) rollUp(ctx context.Context, ses session, events []event.Event, stored []int) error {
+	from, err := s.floors(ctx, ses)
+	if err != nil {
+		return err
+	}
+	counts, ids := rollupCounts{}, sketches{}
+	for _, i := range stored {
+		e := countedOf(&events[i])
+		counts.add(&e, 1, from)
+		ids.add(&e, from)
+	}
+	if err := s.keepCounts(ctx, ses, counts, true); err != nil {
+		return err
+	}
+	return s.keepSketches(ctx, ses, ids, true)
 }
 
 const (
-	tidyEvery      = 5 * time.Second
-	tidyAfterError = time.Minute
+	selectCounted = `SELECT ts, sample_rate, processed, event_type, event_name, severity, coalesce(source, ''),
+    coalesce(user_id, ''), coalesce(session_id, '') FROM events WHERE `
+	countedByID   = selectCounted + `event_id IN (SELECT unnest($1::text[])) ORDER BY event_id`
+	countedByUser = selectCounted + `user_id = $1 ORDER BY event_id`
 )
 
-// KeepRollups fills and tidies roll-ups in the background until ctx ends. Every replica may: one at
-// a time works.
-func (s *Store) KeepRollups(ctx context.Context) {
-	if s.d.alone() {
-		return
+// eachCounted reads events that are about to change and keeps others from changing them until the
+// transaction ends.
+func (s *Store) eachCounted(ctx context.Context, ses session, query string, arg any, fn func(e *counted)) error {
+	rows, err := ses.QueryContext(ctx, query+s.d.forUpdate(), arg)
+	if err != nil {
+		return err
 	}
-	for {
-		wait := tidyEvery
-		if err := s.TidyRollups(ctx); err != nil && ctx.Err() == nil {
-			s.cfg.Logger.Warn("tidying roll-ups", "cause", err)
-			wait = tidyAfterError
+	defer rows.Close()
+	for rows.Next() {
+		var e counted
+		var rate float64
+		if err := rows.Scan(&e.at, &rate, &e.processed, &e.kind, &e.name, &e.severity, &e.source, &e.user, &e.session); err != nil {
+			return err
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
+		e.at, e.sampled = e.at.UTC(), rate < 1
+		fn(&e)
 	}
+	return rows.Err()
 }
 
-// TidyRollups puts the rows of roll-ups together and fills what they lack, in steps of a bounded
-// size, until nothing is left to do. Answers are the same before and after.
-func (s *Store) TidyRollups(ctx context.Context) error {
-	// Tidying comes first: a day that cannot be filled must not keep rows from being put together.
-	for _, step := range []func(context.Context, session) (bool, error){s.d.tidy, s.d.fill} {
-		for more := true; more; {
-			err := s.transact(ctx, "INSERT rollups", func(ctx context.Context, ses session) (err error) {
-				more, err = step(ctx, ses)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-		}
+// recount counts events as a change makes them that is to follow.
+func (s *Store) recount(ctx context.Context, ses session, ids []string, change func(e *counted)) error {
+	from, err := s.floors(ctx, ses)
+	if err != nil {
+		return err
 	}
-	return nil
+	counts := rollupCounts{}
+	err = s.eachCounted(ctx, ses, countedByID, s.d.texts(ids), func(e *counted) {
+		counts.add(e, -1, from)
+		change(e)
+		counts.add(e, 1, from)
+	})
+	if err != nil {
+		return err
+	}
+	return s.keepCounts(ctx, ses, counts, true)
+}
+
+// forget takes events out of the roll-ups that are to be deleted; what is lost of sketches is made
+// anew later.
+func (s *Store) forget(ctx context.Context, ses session, query string, arg any) error {
+	from, err := s.floors(ctx, ses)
+	if err != nil {
+		return err
+	}
+	counts, lost := rollupCounts{}, losses{}
+	err = s.eachCounted(ctx, ses, query, arg, func(e *counted) {
+		counts.add(e, -1, from)
+		lost.add(e, from)
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.keepCounts(ctx, ses, counts, true); err != nil {
+		return err
+	}
+	return s.keepLosses(ctx, ses, lost)
+}
+
+// stamps are times as a list of texts, which both databases take.
+func stamps(times []time.Time) []string {
+	list := make([]string, len(times))
+	for i, t := range times {
+		list[i] = t.UTC().Format(time.RFC3339Nano)
+	}
+	return list
 }

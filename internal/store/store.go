@@ -107,6 +107,8 @@ type Store struct {
 	writing sync.RWMutex
 	// erased are the erasures as last read.
 	erased atomic.Pointer[erased]
+	// known are the floors as last read.
+	known atomic.Pointer[floors]
 	// exporting is held while the database writes a file.
 	exporting sync.Mutex
 }

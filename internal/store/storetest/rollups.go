@@ -91,7 +91,9 @@ func (w *workload) askCounts(events []event.Event) {
 
 	line := &question.Series{Span: w.rollupSpan(), Where: where, Metric: metric, Groups: 1 + w.r.IntN(3), AsOf: epoch}
 	line.Interval = pick(w.r, question.Day, question.Day, question.Week, question.Month)
-	if line.Span.End.Sub(line.Span.Start) < 100*time.Hour {
+	if line.Span.End.Sub(line.Span.Start) < 3*time.Hour {
+		line.Interval = pick(w.r, question.Minute, question.Hour)
+	} else if line.Span.End.Sub(line.Span.Start) < 100*time.Hour {
 		line.Interval = pick(w.r, question.Hour, question.Hour, question.Day)
 	}
 	if w.r.IntN(2) == 0 {
@@ -161,7 +163,7 @@ func countsOverHistory(b *bench) {
 			}
 		}
 	}
-	if rolled, raw := b.answered("rollup"), b.answered("raw"); b.store.Dialect() == "postgres" && rolled < raw {
+	if rolled, raw := b.answered("rollup"), b.answered("raw"); rolled < raw {
 		b.Errorf("only %d questions of %d were answered from roll-ups", rolled, rolled+raw)
 	}
 }
@@ -192,6 +194,7 @@ func whatAnswers(b *bench) {
 		return p.Where("where", []byte(`[{"field":"properties.plan","op":"exists"}]`))
 	})
 	short := question.Span{Start: epoch.Truncate(time.Hour).Add(time.Minute), End: epoch.Truncate(time.Hour).Add(50 * time.Minute), Zone: time.UTC}
+	moment := question.Span{Start: epoch.Truncate(time.Minute).Add(time.Second), End: epoch.Truncate(time.Minute).Add(50 * time.Second), Zone: time.UTC}
 	for _, c := range []struct {
 		name   string
 		series question.Series
@@ -199,9 +202,11 @@ func whatAnswers(b *bench) {
 	}{
 		{"days", question.Series{Span: wholeSpan(), Metric: count, Interval: question.Day, GroupBy: name}, true},
 		{"weeks in a zone of whole hours", question.Series{Span: weekInBerlin, Metric: count, Interval: question.Week}, true},
-		{"a zone of quarters of hours", question.Series{Span: inKathmandu, Metric: count, Interval: question.Day}, false},
-		{"minutes", question.Series{Span: short, Metric: count, Interval: question.Minute}, false},
-		{"within an hour", question.Series{Span: short, Metric: count, Interval: question.Hour}, false},
+		{"a zone of quarters of hours", question.Series{Span: inKathmandu, Metric: count, Interval: question.Day}, true},
+		{"minutes", question.Series{Span: short, Metric: count, Interval: question.Minute}, true},
+		{"within an hour", question.Series{Span: short, Metric: count, Interval: question.Hour}, true},
+		{"within a minute", question.Series{Span: moment, Metric: count, Interval: question.Minute}, false},
+		{"users by minute", question.Series{Span: short, Metric: users, Interval: question.Minute}, false},
 		{"a condition on a property", question.Series{Span: wholeSpan(), Metric: count, Interval: question.Day, Where: property}, false},
 		{"by user", question.Series{Span: wholeSpan(), Metric: count, Interval: question.Month, GroupBy: question.Field{Column: question.UserID}}, false},
 		{"weighted, with sampled events", question.Series{Span: wholeSpan(), Metric: question.Metric{Measure: question.Weighted}, Interval: question.Month}, false},
@@ -218,8 +223,7 @@ func whatAnswers(b *bench) {
 		c.series.Groups, c.series.AsOf = 3, epoch
 		rolled, raw := b.answered("rollup"), b.answered("raw")
 		b.sameSeries(&c.series, w.events)
-		want := c.rolled && b.store.Dialect() == "postgres"
-		if asked := b.answered("rollup") - rolled; (asked == 1) != want || asked+b.answered("raw")-raw != 1 {
+		if asked := b.answered("rollup") - rolled; (asked == 1) != c.rolled || asked+b.answered("raw")-raw != 1 {
 			b.Errorf("%s: %d answered from roll-ups, %d from events", c.name, asked, b.answered("raw")-raw)
 		}
 	}
@@ -261,9 +265,6 @@ func takenBack(b *bench) {
 // filledLater takes the roll-ups away from under the events and brings them back. Until they are
 // filled the events answer, and what changes meanwhile counts once.
 func filledLater(b *bench) {
-	if b.store.Dialect() != "postgres" {
-		return // no roll-ups
-	}
 	w := newWorkload(b, 40)
 	w.run(100)
 	const before = 6
@@ -292,15 +293,15 @@ func filledLater(b *bench) {
 func countsTogether(b *bench) {
 	const streams, rounds = 3, 12
 	stores := make([]*store.Store, streams)
+	w := newWorkload(b, 41)
+	w.run(60)
+	_, err := b.store.MigrateDown(b.Context(), 6)
+	b.ok(err)
+	b.reopen()
 	for i := range stores {
 		stores[i] = b.store
 	}
 	if b.store.Dialect() == "postgres" {
-		w := newWorkload(b, 41)
-		w.run(60)
-		_, err := b.store.MigrateDown(b.Context(), 6)
-		b.ok(err)
-		b.reopen()
 		stores = []*store.Store{b.store, b.another(), b.another()}
 	}
 	ctx, cancel := context.WithCancel(b.Context())
@@ -323,12 +324,12 @@ func countsTogether(b *bench) {
 	b.ok(b.store.TidyRollups(b.Context()))
 	events, err := b.store.List(b.Context(), store.Filter{}, store.Page{Limit: 1000})
 	b.ok(err)
-	w := newWorkload(b, 42)
+	w = newWorkload(b, 42)
 	for range 30 {
 		w.askCounts(events)
 	}
 	b.same("all", b.counts(), questiontest.Breakdown(byName(), events))
-	if b.store.Dialect() == "postgres" && b.answered("rollup") == 0 {
+	if b.answered("rollup") == 0 {
 		b.Error("roll-ups answered nothing")
 	}
 }
@@ -461,7 +462,7 @@ func manyUsers(b *bench) {
 	ask()
 	b.ok(b.store.TidyRollups(b.Context()))
 	ask()
-	if b.store.Dialect() == "postgres" && (rolled != 2 || b.answered("rollup") != 4) {
+	if rolled != 2 || b.answered("rollup") != 4 {
 		b.Errorf("roll-ups answered %d and %d questions, want 2 before the deletions and 2 after tidying", rolled, b.answered("rollup")-rolled)
 	}
 }

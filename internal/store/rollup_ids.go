@@ -1,0 +1,214 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// sketchKey is whose ids a pair of sketches holds; without a name, those of all events.
+type sketchKey struct {
+	bucket time.Time
+	width  time.Duration
+	named  bool
+	name   string
+}
+
+// sketchPair also knows how many ids were lost, of users or of sessions, whichever are more: the
+// sketches may count so many too much.
+type sketchPair struct {
+	users, sessions sketch
+	lost            int64
+}
+
+type sketches map[sketchKey]*sketchPair
+
+func (m sketches) at(key sketchKey) *sketchPair {
+	pair := m[key]
+	if pair == nil {
+		pair = &sketchPair{}
+		m[key] = pair
+	}
+	return pair
+}
+
+// add puts the ids of an event into the sketches of its buckets.
+func (m sketches) add(e *counted, from *floors) {
+	var u, s uint64
+	if e.user != "" {
+		u = hashID(e.user)
+	}
+	if e.session != "" {
+		s = hashID(e.session)
+	}
+	for _, width := range idLevels {
+		if e.at.Before(from.of(width)) {
+			continue
+		}
+		bucket := e.at.Truncate(width)
+		for _, key := range [...]sketchKey{{bucket, width, false, ""}, {bucket, width, true, e.name}} {
+			pair := m.at(key)
+			if e.user != "" {
+				pair.users.add(u)
+			}
+			if e.session != "" {
+				pair.sessions.add(s)
+			}
+		}
+	}
+}
+
+// sketchColumns are in the table's order.
+var sketchColumns = []string{"bucket", "width", "fresh", "lost", "event_name", "users", "sessions"}
+
+// keepSketches stores sketches as rows of their buckets. Fresh ones may have others beside them.
+func (s *Store) keepSketches(ctx context.Context, ses session, m sketches, fresh bool) error {
+	rows := make([][]any, 0, len(m))
+	for key, pair := range m {
+		users, err := pair.users.bytes()
+		if err != nil {
+			return err
+		}
+		sessions, err := pair.sessions.bytes()
+		if err != nil {
+			return err
+		}
+		var name any
+		if key.named {
+			name = key.name
+		}
+		rows = append(rows, []any{key.bucket, int32(key.width / time.Second), fresh, pair.lost, name, users, sessions})
+	}
+	return s.d.load(ctx, ses, "rollup_ids", sketchColumns, rows)
+}
+
+// losses are the ids that are deleted, by the sketches that hold them.
+type losses map[sketchKey]*lossPair
+
+type lossPair struct{ users, sessions map[string]bool }
+
+func (m losses) add(e *counted, from *floors) {
+	for _, width := range idLevels {
+		if e.at.Before(from.of(width)) {
+			continue
+		}
+		bucket := e.at.Truncate(width)
+		for _, key := range [...]sketchKey{{bucket, width, false, ""}, {bucket, width, true, e.name}} {
+			if m[key] == nil {
+				m[key] = &lossPair{map[string]bool{}, map[string]bool{}}
+			}
+			if e.user != "" {
+				m[key].users[e.user] = true
+			}
+			if e.session != "" {
+				m[key].sessions[e.session] = true
+			}
+		}
+	}
+}
+
+// keepLosses says of the sketches of deleted events that they count too much.
+func (s *Store) keepLosses(ctx context.Context, ses session, lost losses) error {
+	m := make(sketches, len(lost))
+	for key, ids := range lost {
+		if n := max(len(ids.users), len(ids.sessions)); n > 0 {
+			m[key] = &sketchPair{lost: int64(n)}
+		}
+	}
+	return s.keepSketches(ctx, ses, m, true)
+}
+
+const (
+	sketchesAtOnce = 20
+	untidySketches = `
+SELECT width, bucket, sum(lost)::bigint AS lost FROM rollup_ids WHERE fresh GROUP BY width, bucket
+HAVING count(*) >= $1 OR sum(lost) > 0 ORDER BY width, bucket LIMIT $2`
+	takeSketches = `
+DELETE FROM rollup_ids WHERE width = $1 AND bucket = $2 RETURNING event_name, users, sessions, lost`
+	dropSketches = `
+DELETE FROM rollup_ids WHERE width IN (3600, 86400) AND bucket >= $1 AND bucket < $1::timestamptz + interval '1 day'`
+	idsOfDay = `
+SELECT DISTINCT date_trunc('hour', ts) AS bucket, event_name, coalesce(user_id, '') AS user_id, coalesce(session_id, '') AS session_id
+FROM events WHERE ts >= $1 AND ts < $1::timestamptz + interval '1 day'`
+)
+
+// tidySketches merges the sketches of some buckets, or makes them anew where events were deleted.
+func (s *Store) tidySketches(ctx context.Context, ses session, from *floors, least int) (more bool, err error) {
+	var buckets []untidyBucket
+	if err := ses.SelectContext(ctx, &buckets, untidySketches, least, sketchesAtOnce); err != nil {
+		return false, err
+	}
+	anew := map[time.Time]bool{} // days
+	for _, b := range buckets {
+		of := b.Bucket.UTC().Truncate(day)
+		if anew[of] {
+			continue
+		}
+		lost := b.Lost > 0
+		if !lost {
+			if lost, err = s.mergeSketches(ctx, ses, b.Bucket.UTC(), b.width()); err != nil {
+				return false, err
+			}
+		}
+		if lost {
+			anew[of] = true
+			if err := s.resketch(ctx, ses, of, from); err != nil {
+				return false, err
+			}
+		}
+	}
+	return len(buckets) == sketchesAtOnce, nil
+}
+
+// mergeSketches reports whether the bucket has lost ids.
+func (s *Store) mergeSketches(ctx context.Context, ses session, bucket time.Time, width time.Duration) (lost bool, err error) {
+	rows, err := ses.QueryContext(ctx, takeSketches, int32(width/time.Second), bucket)
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	m := sketches{}
+	for rows.Next() {
+		var name sql.NullString
+		var users, sessions []byte
+		var gone int64
+		if err := rows.Scan(&name, &users, &sessions, &gone); err != nil {
+			return false, err
+		}
+		lost = lost || gone > 0
+		pair := m.at(sketchKey{bucket, width, name.Valid, name.String})
+		pair.lost += gone
+		if err := pair.users.merge(users); err != nil {
+			return false, err
+		}
+		if err := pair.sessions.merge(sessions); err != nil {
+			return false, err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return false, err
+	}
+	return lost, s.keepSketches(ctx, ses, m, false)
+}
+
+// resketch makes the sketches of a day and its hours anew from the events.
+func (s *Store) resketch(ctx context.Context, ses session, of time.Time, from *floors) error {
+	rows, err := s.replacing(ctx, ses, idsOfDay, []string{dropSketches}, of)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	m := sketches{}
+	for rows.Next() {
+		var e counted
+		if err := rows.Scan(&e.at, &e.name, &e.user, &e.session); err != nil {
+			return err
+		}
+		e.at = e.at.UTC()
+		m.add(&e, from)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	return s.keepSketches(ctx, ses, m, false)
+}
