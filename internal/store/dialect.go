@@ -12,7 +12,6 @@ import (
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
-	"github.com/tidemark-obs/tidemark/internal/question"
 )
 
 // dialect is what differs between the databases. All other SQL is the same for both.
@@ -91,6 +90,8 @@ type questionDialect interface {
 	// number, true and false; scalarOrder is such a text as a number, and as a text to sort by.
 	jsonScalar(j string) string
 	scalarOrder(key string) (number, text string)
+	// groupsJSON reports whether the values themselves can be grouped by, as texts.
+	groupsJSON() bool
 	// bucket and month group events by their ts, moved by a shift in microseconds: by a width in
 	// seconds, and by calendar month. Number makes a question.Calendar's number of the group b.
 	bucket(shift string, width int64) (group, number string)
@@ -101,9 +102,9 @@ type questionDialect interface {
 	microseconds(t string) string
 	// spread divides texts evenly into numbers from 0 below a count.
 	spread(x string, count int) string
-	// collect gathers the integers of a group in one value; collected appends them to a list.
+	// collect gathers the integers of a group in one value; collected hands them over one by one.
 	collect(x string) string
-	collected(value any, to []question.Hit) ([]question.Hit, error)
+	collected(value any, each func(int64)) error
 }
 
 // duplicates are the ids that were not stored because they had been before, one entry per event.

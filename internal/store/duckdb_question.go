@@ -66,6 +66,8 @@ func (*duck) scalarOrder(key string) (number, text string) {
 		"CASE WHEN starts_with(" + key + ", '\"') THEN json_extract_string(" + key + ", '$') ELSE " + key + " END"
 }
 
+func (*duck) groupsJSON() bool { return true }
+
 // bucket counts from long before every event, since // rounds towards zero.
 func (*duck) bucket(shift string, width int64) (group, number string) {
 	const before = 10_000 * 7 * 86400 // weeks, so that it divides by every width
@@ -92,19 +94,19 @@ func (*duck) spread(x string, count int) string { return "hash(" + x + ") % " + 
 
 func (*duck) collect(x string) string { return "list(" + x + ")" }
 
-func (*duck) collected(value any, to []question.Hit) ([]question.Hit, error) {
+func (*duck) collected(value any, each func(int64)) error {
 	list, ok := value.([]any)
 	if !ok {
-		return nil, fmt.Errorf("a list came as %T", value)
+		return fmt.Errorf("a list came as %T", value)
 	}
 	for _, v := range list {
 		n, ok := v.(int64)
 		if !ok {
-			return nil, fmt.Errorf("a number came as %T", v)
+			return fmt.Errorf("a number came as %T", v)
 		}
-		to = append(to, question.Hit(n))
+		each(n)
 	}
-	return to, nil
+	return nil
 }
 
 func (*duck) tooLarge(err error) bool {

@@ -19,21 +19,28 @@ import (
 func (s *Store) Funnel(ctx context.Context, q *question.Funnel) (question.FunnelAnswer, error) {
 	var answer question.FunnelAnswer
 	err := s.ask(ctx, func(ctx context.Context, db *sqlx.DB) error {
-		for parts := 1; ; parts *= 8 {
+		return s.inParts(1, func(parts int) error {
 			f := funnelReader{d: s.d, q: q, tally: question.NewTally(q)}
 			err := f.read(ctx, db, parts)
-			if err != nil && parts < maxParts && s.d.tooLarge(err) {
-				continue
-			}
 			answer = f.tally.Answer()
 			return err
-		}
+		})
 	})
 	return answer, err
 }
 
-// maxParts is into how many parts the actors of a funnel are divided at most.
+// maxParts is into how many parts the actors of a question are divided at most.
 const maxParts = 64
+
+// inParts has a question read with its actors divided into so many parts, and into more where one
+// does not fit into memory.
+func (s *Store) inParts(parts int, read func(parts int) error) error {
+	for ; ; parts = min(parts*8, maxParts) {
+		if err := read(parts); err == nil || parts == maxParts || !s.d.tooLarge(err) {
+			return err
+		}
+	}
+}
 
 // compileFunnel selects each actor's hits. With a breakdown there is a row for each value that the
 // actor's first steps have, and one for all its other hits; an actor's rows follow each other.
@@ -122,8 +129,7 @@ func (f *funnelReader) row(rows *sqlx.Rows) error {
 	}
 	f.actor = actor
 	first := len(f.hits)
-	var err error
-	if f.hits, err = f.d.collected(list, f.hits); err != nil {
+	if err := f.d.collected(list, func(n int64) { f.hits = append(f.hits, question.Hit(n)) }); err != nil {
 		return err
 	}
 	if key == nil {

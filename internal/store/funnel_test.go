@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"reflect"
 	"testing"
 	"time"
 
@@ -12,8 +13,8 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/question"
 )
 
-// TestFunnelInParts compares the funnel of all actors at once with that of actors divided.
-func TestFunnelInParts(t *testing.T) {
+// TestInParts compares the funnel and the sessions of all actors at once with those of actors divided.
+func TestInParts(t *testing.T) {
 	for name, cfg := range map[string]Config{"duckdb": {Dir: t.TempDir()}, "postgres": {URL: pgtest.URL(t)}} {
 		t.Run(name, func(t *testing.T) {
 			s, err := Open(t.Context(), cfg)
@@ -50,6 +51,25 @@ func TestFunnelInParts(t *testing.T) {
 					t.Errorf("step %d: %+v at once, %+v in parts", i, w, d)
 				}
 			}
+			visitsInParts(t, s, q.Span)
 		})
+	}
+}
+
+func visitsInParts(t *testing.T, s *Store, span question.Span) {
+	t.Helper()
+	q := &question.Visits{Span: span, Gap: 40 * time.Second}
+	whole, err := s.Visits(t.Context(), q)
+	if err != nil || whole.Sessions == 0 || *whole.BounceRate == 0 || *whole.MedianSeconds == 0 {
+		t.Fatalf("%+v, %v", whole, err)
+	}
+	tally := question.NewVisitTally(q)
+	for part := range 8 {
+		if err := s.ask(t.Context(), func(_ context.Context, db *sqlx.DB) error { return s.readVisits(t.Context(), db, q, tally, 8, part) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if divided := tally.Answer(); !reflect.DeepEqual(divided, whole) {
+		t.Errorf("%+v at once, %+v in parts", whole, divided)
 	}
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"strconv"
 	"strings"
 
@@ -10,50 +9,6 @@ import (
 
 	"github.com/tidemark-obs/tidemark/internal/question"
 )
-
-// visitor is whose events make a session by their times.
-const visitor = "coalesce(user_id, anonymous_id, session_id)"
-
-// Visits answers how many sessions there were, cut where an actor was silent for longer than a gap.
-func (s *Store) Visits(ctx context.Context, q *question.Visits) (question.VisitsAnswer, error) {
-	c := newCompiler(s.d)
-	query := compileVisits(c, q)
-	var row struct {
-		Sessions int64           `db:"sessions"`
-		Median   sql.NullFloat64 `db:"median"`
-		Events   sql.NullFloat64 `db:"events"`
-		Bounced  sql.NullFloat64 `db:"bounced"`
-	}
-	err := s.ask(ctx, func(ctx context.Context, db *sqlx.DB) error {
-		return db.GetContext(ctx, &row, query, c.args...)
-	})
-	if err != nil {
-		return question.VisitsAnswer{}, err
-	}
-	return q.Answer(question.VisitsAnswer{
-		Sessions: row.Sessions, MedianSeconds: number(row.Median), EventsPerSession: number(row.Events), BounceRate: number(row.Bounced),
-	}), nil
-}
-
-func number(n sql.NullFloat64) *float64 {
-	if !n.Valid {
-		return nil
-	}
-	return &n.Float64
-}
-
-// compileVisits marks the events that begin a session, numbers each actor's sessions by counting
-// the marks, and measures the sessions.
-func compileVisits(c *compiler, q *question.Visits) string {
-	conditions := append(c.where(q.Where), visitor+" IS NOT NULL")
-	return "WITH moments AS (SELECT " + visitor + " AS actor, " + c.d.microseconds("ts") + " AS us" + c.from(q.Span, conditions...) + ")" +
-		", marked AS (SELECT actor, us, CASE WHEN us - lag(us) OVER (PARTITION BY actor ORDER BY us) <= " +
-		c.args.bind(q.Gap.Microseconds()) + "::bigint THEN 0 ELSE 1 END AS begins FROM moments)" +
-		", numbered AS (SELECT actor, us, sum(begins) OVER (PARTITION BY actor ORDER BY us ROWS UNBOUNDED PRECEDING) AS n FROM marked)" +
-		", visits AS (SELECT count(*) AS events, max(us) - min(us) AS length FROM numbered GROUP BY actor, n)" +
-		" SELECT count(*) AS sessions, (" + c.d.quantile(50, "length::double precision") + ") / 1000000 AS median," +
-		" avg(events)::double precision AS events, avg(CASE WHEN events = 1 THEN 1 ELSE 0 END)::double precision AS bounced FROM visits"
-}
 
 // Paths answers which events follow an event, or lead up to it, most often.
 func (s *Store) Paths(ctx context.Context, q *question.Paths) (question.PathsAnswer, error) {

@@ -176,7 +176,13 @@ func (m *measurement) compile(c *compiler) string {
 	conditions := c.where(m.where)
 	columns := group + " AS b, " + key + " AS k"
 	from := c.from(m.span, conditions...)
-	with := "WITH part AS (SELECT " + columns + ", " + strings.Join(kept, ", ") + from + grouping + ")"
+	part := "SELECT " + columns + ", " + strings.Join(kept, ", ") + from + grouping
+	if len(p.partial) > 0 && c.d.groupsJSON() && len(m.by.Path) > 0 {
+		// Values as they were sent are grouped first: to bring each into its one form costs more than the rest.
+		part = "SELECT sent.*, " + key + " AS k FROM (SELECT " + group + " AS b, " + c.column(m.by) + ", " +
+			strings.Join(kept, ", ") + from + grouping + ") AS sent"
+	}
+	with := "WITH part AS (" + part + ")"
 	top, ranked, joined := m.ranking(c, p.merge)
 	with += top
 	with += ", cells AS (" + ranked + ", (" + p.merge + ")::double precision AS value FROM part" + joined + " GROUP BY 1, 2, 3)"

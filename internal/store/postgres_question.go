@@ -52,6 +52,9 @@ func (*postgres) scalarOrder(key string) (number, text string) {
 		"CASE WHEN left(" + key + ", 1) = '\"' THEN " + key + "::json #>> '{}' ELSE " + key + " END"
 }
 
+// groupsJSON: the type has no equality.
+func (*postgres) groupsJSON() bool { return false }
+
 // bucket counts from a Monday before every event.
 func (*postgres) bucket(shift string, width int64) (group, number string) {
 	w := strconv.FormatInt(width, 10)
@@ -79,15 +82,15 @@ func (*postgres) spread(x string, count int) string {
 
 func (*postgres) collect(x string) string { return "array_agg(" + x + ")" }
 
-func (*postgres) collected(value any, to []question.Hit) ([]question.Hit, error) {
+func (*postgres) collected(value any, each func(int64)) error {
 	var list pq.Int64Array
 	if err := list.Scan(value); err != nil {
-		return nil, err
+		return err
 	}
 	for _, n := range list {
-		to = append(to, question.Hit(n))
+		each(n)
 	}
-	return to, nil
+	return nil
 }
 
 func (*postgres) tooLarge(err error) bool {
