@@ -160,6 +160,7 @@ func (a *App) openStore(ctx context.Context) error {
 		return err
 	}
 	a.store = s
+	a.cfg.Retention.announce(a.logger)
 	a.registry.MustRegister(s.Collectors()...)
 	a.started("store", func(context.Context) error { return s.Close() })
 	return nil
@@ -175,6 +176,7 @@ func openStore(ctx context.Context, cfg Config, logger *slog.Logger, tracer trac
 		URL: cfg.Database.URL, Dir: cfg.Data.Dir, MemoryLimit: cfg.Database.MemoryLimit, Threads: cfg.Database.Threads,
 		QueryTimeout: time.Duration(cfg.Database.QueryTimeout),
 		Questions:    cfg.Questions.Concurrency, QuestionWait: time.Duration(cfg.Questions.Wait), Declared: set,
+		Keep:   cfg.Retention.keep(),
 		Logger: logger.With("component", "store"), Now: time.Now, Tracer: tracer,
 	})
 }

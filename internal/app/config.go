@@ -172,7 +172,7 @@ func Default() Config {
 			FutureSkew: Duration(10 * time.Minute), Future: clamp,
 		},
 		Privacy:    Privacy{SensitiveKeys: eventjson.DefaultSensitive()},
-		Retention:  Retention{Compaction: Duration(24 * time.Hour)},
+		Retention:  defaultRetention(),
 		Telemetry:  Telemetry{TraceSampleRatio: 0.01, ExportEvents: true},
 		RateLimits: RateLimits{FailedAuth: Rate{PerSecond: 10, Burst: 50}},
 		Tracking: Tracking{
@@ -254,7 +254,8 @@ func (c *Config) checkNumbers(bad func(key, format string, args ...any)) {
 	if r := c.Telemetry.TraceSampleRatio; !(r >= 0 && r <= 1) {
 		bad("telemetry.trace_sample_ratio", "must be between 0 and 1")
 	}
-	for key, n := range map[string]int64{"events": int64(c.Retention.Events), "max_bytes": c.Retention.MaxBytes, "compaction": int64(c.Retention.Compaction)} {
+	for key, n := range map[string]int64{"events": int64(c.Retention.Events), "minute": int64(c.Retention.Minute),
+		"hour": int64(c.Retention.Hour), "day": int64(c.Retention.Day), "max_bytes": c.Retention.MaxBytes, "compaction": int64(c.Retention.Compaction)} {
 		if n < 0 {
 			bad("retention."+key, "must not be below 0")
 		}

@@ -19,8 +19,29 @@ import (
 // Retention bounds what is kept; zero = no bound.
 type Retention struct {
 	Events     Duration `yaml:"events"`     // events whose timestamp is older go
+	Minute     Duration `yaml:"minute"`     // roll-ups by minute
+	Hour       Duration `yaml:"hour"`       // roll-ups by hour
+	Day        Duration `yaml:"day"`        // roll-ups by day
 	MaxBytes   int64    `yaml:"max_bytes"`  // of events; above it the oldest go
 	Compaction Duration `yaml:"compaction"` // how long erased persons' bytes may stay in the files
+}
+
+func defaultRetention() Retention {
+	const day = 24 * time.Hour
+	return Retention{Events: Duration(90 * day), Minute: Duration(7 * day), Hour: Duration(400 * day), Compaction: Duration(day)}
+}
+
+// announce says what is going to be deleted.
+func (r Retention) announce(logger *slog.Logger) {
+	if r.Events > 0 {
+		logger.Warn("events are deleted when they are older than retention.events; 0 keeps them for ever",
+			"days", float64(r.Events)/float64(24*time.Hour))
+	}
+}
+
+// keep is how long the store keeps roll-ups.
+func (r Retention) keep() store.Keep {
+	return store.Keep{Minute: time.Duration(r.Minute), Hour: time.Duration(r.Hour), Day: time.Duration(r.Day)}
 }
 
 func newUpkeep(cfg Config, s *store.Store, logger *slog.Logger) *upkeep.Upkeep {
@@ -56,8 +77,8 @@ func Maintain(ctx context.Context, cfg Config, compact bool, out, log io.Writer)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "deleted by age: %s, by size: %s, files written anew: %s\n",
-		thousands(r.Expired), thousands(r.Trimmed), map[bool]string{true: "yes", false: "no"}[r.Compacted])
+	_, err = fmt.Fprintf(out, "deleted by age: %s, by size: %s, rows of roll-ups: %s, files written anew: %s\n",
+		thousands(r.Expired), thousands(r.Trimmed), thousands(r.Rollups), map[bool]string{true: "yes", false: "no"}[r.Compacted])
 	return err
 }
 
@@ -66,6 +87,10 @@ func (p *storePeer) maintain(context.Context, bool) (upkeep.Report, error) {
 }
 
 func (p *partsPeer) maintain(ctx context.Context, compact bool) (upkeep.Report, error) {
+	// Nothing else rolls up here, and what is not rolled up is not deleted.
+	if err := p.app.store.TidyRollups(ctx); err != nil {
+		return upkeep.Report{}, err
+	}
 	return p.app.upkeep.Once(ctx, compact)
 }
 

@@ -12,6 +12,8 @@ type Quality struct {
 	// ErrorBound is relative, at 95 % confidence where events were sampled.
 	ErrorBound float64    `json:"error_bound" doc:"How far any value of the answer may be off, as a share of it; 0 where exact"`
 	AsOf       *time.Time `json:"as_of" doc:"Every event accepted before is in the answer; null where that is not known"`
+	// CompleteFrom lies after the beginning of what was asked.
+	CompleteFrom *time.Time `json:"complete_from,omitempty" doc:"Events before this may be missing from the answer: they were deleted for their age, and no roll-ups stand for them. Not there where nothing is missing"`
 }
 
 // exactly is the quality of an exact answer.

@@ -28,7 +28,7 @@ type Line struct {
 type Point struct {
 	Start      time.Time `json:"start" doc:"The bucket's first moment, in the asked time zone"`
 	Value      *float64  `json:"value" doc:"Null where there is nothing to compute it from"`
-	Complete   bool      `json:"complete" doc:"False while the bucket is still filling"`
+	Complete   bool      `json:"complete" doc:"False while the bucket is still filling, and where it begins before complete_from"`
 	ErrorBound float64   `json:"error_bound,omitempty,omitzero" doc:"How far the value may be off, as a share of it"`
 }
 
@@ -77,6 +77,21 @@ func (q *Series) Answer(cells []Cell) SeriesAnswer {
 	}
 	a.Series = q.inOrder(lines)
 	return a
+}
+
+// Lacks notes that events before a moment may be missing.
+func (a *SeriesAnswer) Lacks(before *time.Time) {
+	if before == nil {
+		return
+	}
+	a.CompleteFrom = before
+	for _, line := range a.Series {
+		for i := range line.Points {
+			if line.Points[i].Start.Before(*before) {
+				line.Points[i].Complete = false
+			}
+		}
+	}
 }
 
 // empty are the points of a line without events.

@@ -49,7 +49,8 @@ type dialect interface {
 	compact(ctx context.Context, s *Store) error
 	// size asks for the columns of Size.
 	size() string
-	// expire deletes the oldest events before $1 that were received before $2, $3 at most.
+	// expire deletes the oldest events before $1 that were received before $2, $3 at most. What it
+	// returns of them follows.
 	expire() string
 	// settle makes the room of deleted rows usable.
 	settle() string

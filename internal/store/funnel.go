@@ -22,7 +22,11 @@ func (s *Store) Funnel(ctx context.Context, q *question.Funnel) (question.Funnel
 		return s.inParts(1, func(parts int) error {
 			f := funnelReader{d: s.d, q: q, tally: question.NewTally(q)}
 			err := f.read(ctx, db, parts)
+			if err != nil {
+				return err
+			}
 			answer = f.tally.Answer()
+			answer.CompleteFrom, err = completeFrom(ctx, db, q.Span.Start)
 			return err
 		})
 	})

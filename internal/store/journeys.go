@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -16,6 +17,7 @@ func (s *Store) Paths(ctx context.Context, q *question.Paths) (question.PathsAns
 	query := compilePaths(c, q)
 	var top []question.Steps
 	total := int64(0)
+	var lack *time.Time
 	err := s.ask(ctx, func(ctx context.Context, db *sqlx.DB) error {
 		rows, err := db.QueryxContext(ctx, query, c.args...)
 		if err != nil {
@@ -37,12 +39,18 @@ func (s *Store) Paths(ctx context.Context, q *question.Paths) (question.PathsAns
 			}
 			top = append(top, question.Steps{Names: names, Count: count})
 		}
-		return rows.Err()
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		lack, err = completeFrom(ctx, db, q.Span.Start)
+		return err
 	})
 	if err != nil {
 		return question.PathsAnswer{}, err
 	}
-	return q.Answer(top, total), nil
+	a := q.Answer(top, total)
+	a.CompleteFrom = lack
+	return a, nil
 }
 
 // compilePaths looks from every anchor at the next events of its actor. Actors without an anchor

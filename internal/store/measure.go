@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -18,21 +19,25 @@ func (s *Store) Series(ctx context.Context, q *question.Series) (question.Series
 		span: q.Span, where: q.Where, metric: q.Metric, by: q.GroupBy, groups: q.Groups,
 		calendar: question.NewCalendar(q.Span, q.Interval),
 	}
-	cells, err := s.measure(ctx, &m)
+	cells, lack, err := s.measure(ctx, &m)
 	if err != nil {
 		return question.SeriesAnswer{}, err
 	}
-	return q.Answer(cells), nil
+	a := q.Answer(cells)
+	a.Lacks(lack)
+	return a, nil
 }
 
 // Breakdown answers how a metric divides among the values of a field.
 func (s *Store) Breakdown(ctx context.Context, q *question.Breakdown) (question.BreakdownAnswer, error) {
 	m := measurement{span: q.Span, where: q.Where, metric: q.Metric, by: q.By, groups: q.Groups}
-	cells, err := s.measure(ctx, &m)
+	cells, lack, err := s.measure(ctx, &m)
 	if err != nil {
 		return question.BreakdownAnswer{}, err
 	}
-	return q.Answer(cells), nil
+	a := q.Answer(cells)
+	a.CompleteFrom = lack
+	return a, nil
 }
 
 // measurement is what a series and a breakdown have in common: a metric by bucket and group.
@@ -58,15 +63,17 @@ type cellRow struct {
 	Value    sql.NullFloat64 `db:"value"`
 	Variance sql.NullFloat64 `db:"variance"`
 	Sampled  int64           `db:"sampled"` // events, where roll-ups answered
+	Lost     int64           `db:"lost"`    // ids that a sketch may count too much
 }
 
-// measure computes a measurement from roll-ups where they can answer it, else from the events.
-func (s *Store) measure(ctx context.Context, m *measurement) ([]question.Cell, error) {
+// measure computes a measurement from roll-ups where they can answer it, else from the events; events
+// before lack may be missing.
+func (s *Store) measure(ctx context.Context, m *measurement) (cells []question.Cell, lack *time.Time, err error) {
 	var rows []cellRow
 	var rolled bool
-	err := s.ask(ctx, func(ctx context.Context, db *sqlx.DB) error {
+	err = s.ask(ctx, func(ctx context.Context, db *sqlx.DB) error {
 		var err error
-		if rows, rolled, err = s.fromRollups(ctx, db, m); err != nil {
+		if rows, lack, rolled, err = s.fromRollups(ctx, db, m); err != nil {
 			return err
 		}
 		s.measured.count(rolled)
@@ -75,29 +82,33 @@ func (s *Store) measure(ctx context.Context, m *measurement) ([]question.Cell, e
 		}
 		c := newCompiler(s.d)
 		query := m.compile(c)
-		return db.SelectContext(ctx, &rows, query, c.args...)
+		if err := db.SelectContext(ctx, &rows, query, c.args...); err != nil {
+			return err
+		}
+		lack, err = completeFrom(ctx, db, m.span.Start)
+		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	cells := make([]question.Cell, len(rows))
+	cells = make([]question.Cell, len(rows))
 	for i := range rows {
 		r := &rows[i]
 		group, err := groupValue(m.by, r.K)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		cell := question.Cell{Bucket: r.Number, Rank: r.Rank, Group: group}
 		if r.Value.Valid {
 			cell.Value = &r.Value.Float64
 			cell.Bound = question.SampledBound(r.Value.Float64, r.Variance.Float64)
 			if rolled && m.distinct() && r.Value.Float64 > 0 {
-				cell.Bound = SketchBound
+				cell.Bound = SketchBound + float64(r.Lost)/r.Value.Float64
 			}
 		}
 		cells[i] = cell
 	}
-	return cells, nil
+	return cells, lack, nil
 }
 
 // groupValue reads a group's key as compiler.key wrote it.

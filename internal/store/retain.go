@@ -3,31 +3,9 @@ package store
 import (
 	"context"
 	"database/sql"
-	"time"
 
 	"github.com/jmoiron/sqlx"
-
-	"github.com/tidemark-obs/tidemark/internal/errs"
 )
-
-// Expire deletes the oldest events, at most limit of them and none from before on, and returns how
-// many. Events received within Window stay whatever their time: their ids must not become new.
-// A step takes no lock that others wait for longer than it lasts.
-func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (n int64, err error) {
-	if limit < 1 {
-		return 0, errs.New(errs.Internal, "a step needs a limit")
-	}
-	now := micro(s.cfg.Now())
-	err = s.transact(ctx, "DELETE events", func(ctx context.Context, ses session) error {
-		result, err := ses.ExecContext(ctx, s.d.expire(), micro(before), now.Add(-Window), limit)
-		if err != nil {
-			return err
-		}
-		n, err = result.RowsAffected()
-		return err
-	})
-	return n, err
-}
 
 // Settle lets the database use the room of deleted events again; it locks nobody out for long.
 func (s *Store) Settle(ctx context.Context) error {

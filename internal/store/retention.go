@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -17,8 +18,12 @@ func (s *Store) Retention(ctx context.Context, q *question.Retention) (question.
 		After  int64 `db:"after"`
 		Users  int64 `db:"users"`
 	}
-	err := s.ask(ctx, func(ctx context.Context, db *sqlx.DB) error {
-		return db.SelectContext(ctx, &rows, query, c.args...)
+	var lack *time.Time
+	err := s.ask(ctx, func(ctx context.Context, db *sqlx.DB) (err error) {
+		if err = db.SelectContext(ctx, &rows, query, c.args...); err == nil {
+			lack, err = completeFrom(ctx, db, q.Span.Start)
+		}
+		return err
 	})
 	if err != nil {
 		return question.RetentionAnswer{}, err
@@ -27,7 +32,9 @@ func (s *Store) Retention(ctx context.Context, q *question.Retention) (question.
 	for i, r := range rows {
 		came[i] = question.Came{Cohort: r.Cohort, After: r.After, Users: r.Users}
 	}
-	return q.Answer(came), nil
+	a := q.Answer(came)
+	a.CompleteFrom = lack
+	return a, nil
 }
 
 // compileRetention finds each user's first event (firsts), and of each period the user's last

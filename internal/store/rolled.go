@@ -103,7 +103,7 @@ func cut(list []piece, levels []time.Duration, floors *floors, now time.Time) []
 			if whole.from.Before(floors.of(levels[i])) || !whole.from.Equal(whole.from.Truncate(levels[i])) {
 				continue // the next wider one
 			}
-			if rest.from.Before(rest.to) && !rest.from.Before(floors.Events) && rest.until(now) < raw.until(now) {
+			if rest.from.Before(rest.to) && !rest.from.Before(floors.Events) && (rest.until(now) < raw.until(now) || raw.from.Before(floors.Events)) {
 				list[at] = whole
 				list = append(list, rest)
 			}
@@ -167,37 +167,39 @@ FROM rollup_state`
 
 // fromRollups answers a measurement from roll-ups; ok is false where they cannot. It sees one
 // moment: what is deleted for its age meanwhile is either all there or known to be gone.
-func (s *Store) fromRollups(ctx context.Context, db *sqlx.DB, m *measurement) (rows []cellRow, ok bool, err error) {
+func (s *Store) fromRollups(ctx context.Context, db *sqlx.DB, m *measurement) (rows []cellRow, lack *time.Time, ok bool, err error) {
 	levels := m.levels()
 	if len(levels) == 0 {
-		return nil, false, nil
+		return nil, nil, false, nil
 	}
 	tx, err := db.BeginTxx(ctx, s.d.snapshot())
 	if err != nil {
-		return nil, false, err
+		return nil, nil, false, err
 	}
 	defer tx.Rollback() //nolint:errcheck // it only reads
 	var state rollupState
 	start, end := micro(m.span.Start), micro(m.span.End)
 	if err := tx.GetContext(ctx, &state, selectState, start, end); err != nil || state.Missing {
-		return nil, false, err
+		return nil, nil, false, err
 	}
 	list := pieces(start, end, levels, &state.floors)
 	if !slices.ContainsFunc(list, func(p piece) bool { return p.width > 0 }) {
-		return nil, false, nil
+		return nil, nil, false, nil
 	}
 	if m.distinct() {
-		return s.idsFromRollups(ctx, tx, m, list)
+		rows, ok, err = s.idsFromRollups(ctx, tx, m, list, !start.Before(state.Events))
+		return rows, lacks(list, &state.floors), ok, err
 	}
+	list = cut(list, levels, &state.floors, s.cfg.Now())
 	c := newCompiler(s.d)
-	query := m.compileRolled(c, source(cut(list, levels, &state.floors, s.cfg.Now()), &c.args))
+	query := m.compileRolled(c, source(list, &c.args))
 	if err := tx.SelectContext(ctx, &rows, query, c.args...); err != nil {
-		return nil, false, err
+		return nil, nil, false, err
 	}
 	if m.metric.Measure == question.Weighted && slices.ContainsFunc(rows, func(r cellRow) bool { return r.Sampled > 0 }) {
-		return nil, false, nil // each sampled event counts for more than one
+		return nil, nil, false, nil // each sampled event counts for more than one
 	}
-	return rows, true, nil
+	return rows, lacks(list, &state.floors), true, nil
 }
 
 // compileRolled makes the statement that counts a source, in the form of compile. Rows that cancel

@@ -58,8 +58,9 @@ func (m *measurement) compileIDs(c *compiler, list []piece) string {
 	return strings.Join(parts, " UNION ALL ")
 }
 
-// idsFromRollups counts users or sessions; ok is false where events were deleted of late.
-func (s *Store) idsFromRollups(ctx context.Context, tx *sqlx.Tx, m *measurement, list []piece) (cells []cellRow, ok bool, err error) {
+// idsFromRollups counts users or sessions; ok is false where some were deleted and the events, which
+// are whole, know how many are left.
+func (s *Store) idsFromRollups(ctx context.Context, tx *sqlx.Tx, m *measurement, list []piece, whole bool) (cells []cellRow, ok bool, err error) {
 	c := newCompiler(s.d)
 	rows, err := tx.QueryxContext(ctx, m.compileIDs(c, list), c.args...)
 	if err != nil {
@@ -72,7 +73,7 @@ func (s *Store) idsFromRollups(ctx context.Context, tx *sqlx.Tx, m *measurement,
 		if err := rows.StructScan(&r); err != nil {
 			return nil, false, err
 		}
-		if r.Lost > 0 {
+		if r.Lost > 0 && whole {
 			return nil, false, nil
 		}
 		if err := sets.add(&r); err != nil {
@@ -111,6 +112,7 @@ func (s *idSets) add(r *idsRow) error {
 		s.totals[r.K] = into[0] // one bucket
 	}
 	for _, ids := range into {
+		ids.lost += r.Lost
 		if r.ID.Valid {
 			ids.add(hashID(r.ID.String))
 		}
@@ -135,7 +137,7 @@ func (s *idSets) answer() ([]cellRow, error) {
 	var rows []cellRow
 	for cell, ids := range s.cells {
 		if at := rank[cell.k]; at > 0 {
-			rows = append(rows, cellRow{Number: cell.bucket, Rank: at, K: cell.k, Value: estimated(ids)})
+			rows = append(rows, cellRow{Number: cell.bucket, Rank: at, K: cell.k, Value: estimated(ids), Lost: ids.lost})
 			continue
 		}
 		if err := set(rest, cell.bucket).union(ids); err != nil {
@@ -143,7 +145,7 @@ func (s *idSets) answer() ([]cellRow, error) {
 		}
 	}
 	for bucket, ids := range rest {
-		rows = append(rows, cellRow{Number: bucket, Value: estimated(ids)})
+		rows = append(rows, cellRow{Number: bucket, Value: estimated(ids), Lost: ids.lost})
 	}
 	return rows, nil
 }

@@ -144,13 +144,15 @@ func (s *Store) tidySketches(ctx context.Context, ses session, from *floors, lea
 		if anew[of] {
 			continue
 		}
-		lost := b.Lost > 0
+		// Where events are gone for their age the rest of them would count too few.
+		whole := !of.Before(from.Events)
+		lost := b.Lost > 0 && whole
 		if !lost {
 			if lost, err = s.mergeSketches(ctx, ses, b.Bucket.UTC(), b.width()); err != nil {
 				return false, err
 			}
 		}
-		if lost {
+		if lost && whole {
 			anew[of] = true
 			if err := s.resketch(ctx, ses, of, from); err != nil {
 				return false, err

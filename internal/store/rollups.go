@@ -34,6 +34,10 @@ type floors struct {
 	Day    time.Time `db:"day_from"`
 }
 
+// Keep is how old buckets of each width may become; 0 = they stay. What is older is not counted by
+// that width any more, and wider buckets answer for it.
+type Keep struct{ Minute, Hour, Day time.Duration }
+
 const selectFloors = `SELECT events_from, minute_from, hour_from, day_from FROM rollup_state`
 
 func (f *floors) of(width time.Duration) time.Time {

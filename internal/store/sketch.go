@@ -13,8 +13,12 @@ const SketchBound = 0.015
 // bytes an id.
 const sketchPrecision = 15
 
-// sketch estimates how many different ids there are. The zero sketch is an empty set.
-type sketch struct{ hll *hyperloglog.Sketch }
+// sketch estimates how many different ids there are, of which some may be lost. The zero sketch is an
+// empty set.
+type sketch struct {
+	hll  *hyperloglog.Sketch
+	lost int64
+}
 
 func (s *sketch) init() {
 	if s.hll == nil {
@@ -45,6 +49,7 @@ func (s *sketch) merge(b []byte) error {
 }
 
 func (s *sketch) union(other *sketch) error {
+	s.lost += other.lost
 	if other.hll == nil {
 		return nil
 	}

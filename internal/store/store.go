@@ -29,6 +29,7 @@ type Config struct {
 	MemoryLimit  string        // of DuckDB, as it spells sizes; empty = 192MB
 	Threads      int           // of DuckDB; 0 = GOMAXPROCS
 	MaxReaders   int           // connections for queries; 0 = 4
+	Keep         Keep          // how long roll-ups are kept
 	MaxRecentIDs int           // ids DuckDB's duplicate filter holds, 5 to 8 bytes each; 0 = 16 million
 	QueryTimeout time.Duration // of one query; 0 = 30 s
 	Questions    int           // answered at once; 0 = 2

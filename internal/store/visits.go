@@ -34,7 +34,8 @@ func (s *Store) Visits(ctx context.Context, q *question.Visits) (question.Visits
 				}
 			}
 			answer = tally.Answer()
-			return nil
+			answer.CompleteFrom, err = completeFrom(ctx, db, q.Span.Start)
+			return err
 		})
 	})
 	return answer, err

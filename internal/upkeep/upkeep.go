@@ -14,6 +14,7 @@ import (
 // Database is what upkeep needs of the store.
 type Database interface {
 	Expire(ctx context.Context, before time.Time, limit int) (int64, error)
+	ExpireRollups(ctx context.Context) (int64, error)
 	Settle(ctx context.Context) error
 	Size(ctx context.Context) (store.Size, error)
 	Compact(ctx context.Context) error
@@ -36,6 +37,7 @@ type Config struct {
 type Report struct {
 	Expired   int64 `json:"expired" doc:"Events deleted because of their age"`
 	Trimmed   int64 `json:"trimmed" doc:"Events deleted because of the size of all"`
+	Rollups   int64 `json:"rollups" doc:"Rows of roll-ups deleted because of their age"`
 	Compacted bool  `json:"compacted" doc:"The files were written anew"`
 }
 
@@ -120,6 +122,9 @@ func (u *Upkeep) Once(ctx context.Context, compact bool) (r Report, err error) {
 	if r.Trimmed, compact, err = u.trim(ctx, compact); err != nil {
 		return r, err
 	}
+	if r.Rollups, err = u.expireRollups(ctx); err != nil {
+		return r, err
+	}
 	if !compact {
 		if compact, err = u.erasureWaits(ctx); err != nil {
 			return r, err
@@ -132,7 +137,7 @@ func (u *Upkeep) Once(ctx context.Context, compact bool) (r Report, err error) {
 		r.Compacted = true
 	}
 	if r != (Report{}) {
-		u.cfg.Logger.Info("upkeep", "expired", r.Expired, "trimmed", r.Trimmed, "compacted", r.Compacted)
+		u.cfg.Logger.Info("upkeep", "expired", r.Expired, "trimmed", r.Trimmed, "rollups", r.Rollups, "compacted", r.Compacted)
 	}
 	u.measure(ctx)
 	return r, nil
@@ -193,15 +198,36 @@ func (u *Upkeep) delete(ctx context.Context, before time.Time, most int64) (n in
 		if err != nil || deleted < step {
 			return n, err
 		}
-		rest := time.NewTimer(stepRest)
-		select {
-		case <-rest.C:
-		case <-ctx.Done():
-			rest.Stop()
-			return n, ctx.Err()
+		if err := rest(ctx); err != nil {
+			return n, err
 		}
 	}
 	return n, nil
+}
+
+// expireRollups deletes what roll-ups have that is older than they are kept.
+func (u *Upkeep) expireRollups(ctx context.Context) (n int64, err error) {
+	for {
+		deleted, err := u.cfg.Database.ExpireRollups(ctx)
+		n += deleted
+		if err != nil || deleted == 0 {
+			return n, err
+		}
+		if err := rest(ctx); err != nil {
+			return n, err
+		}
+	}
+}
+
+func rest(ctx context.Context) error {
+	timer := time.NewTimer(stepRest)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // erasureWaits reports whether an erasure has waited long enough for the files to be written anew.

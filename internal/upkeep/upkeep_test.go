@@ -26,6 +26,7 @@ type shelf struct {
 	compacted      int
 	erasure        time.Time
 	taken          bool // the lease
+	rollups        int64
 }
 
 func (s *shelf) events() int64 { return int64(s.newest.Sub(s.oldest) / time.Hour) }
@@ -40,6 +41,12 @@ func (s *shelf) Expire(_ context.Context, before time.Time, limit int) (int64, e
 		s.ghosts += n
 	}
 	s.largestStep = max(s.largestStep, n)
+	return n, nil
+}
+
+func (s *shelf) ExpireRollups(context.Context) (int64, error) {
+	n := min(s.rollups, 200)
+	s.rollups -= n
 	return n, nil
 }
 
@@ -83,6 +90,7 @@ func TestRounds(t *testing.T) {
 		"below the size":               {func(c *Config, _ *shelf) { c.MaxBytes = 10_000_000 }, false, Report{}, -1},
 		"files that do not give":       {func(c *Config, s *shelf) { c.MaxBytes, s.stubborn = 1_000_000, true }, false, Report{Trimmed: 87_600 - 9_800, Compacted: true}, 9_800},
 		"all too new":                  {func(c *Config, s *shelf) { c.MaxBytes, s.protected = 1, s.oldest }, false, Report{}, -1},
+		"old roll-ups":                 {func(_ *Config, s *shelf) { s.rollups = 1_001 }, false, Report{Rollups: 1_001}, -1},
 		"compact when asked":           {func(*Config, *shelf) {}, true, Report{Compacted: true}, -1},
 		"an erasure may wait":          {func(c *Config, s *shelf) { c.CompactAfter, s.erasure = day, s.newest.Add(-time.Hour) }, false, Report{}, -1},
 		"an erasure has waited":        {func(c *Config, s *shelf) { c.CompactAfter, s.erasure = day, s.newest.Add(-25*time.Hour) }, false, Report{Compacted: true}, -1},

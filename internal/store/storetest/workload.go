@@ -20,6 +20,9 @@ type workload struct {
 	events []event.Event
 
 	unsampled bool
+	received  time.Time // of new events; zero = epoch
+	sent      []event.Event
+	expired   []event.Event // deleted for their age
 }
 
 func newWorkload(b *bench, seed uint64) *workload {
@@ -41,6 +44,9 @@ func (w *workload) event() event.Event {
 	r := w.r
 	w.made++
 	e := at(fmt.Sprintf("e%d-%d", w.made, r.IntN(1000)), 0)
+	if !w.received.IsZero() {
+		e.ReceivedAt = w.received
+	}
 	e.Timestamp = pick(r, clockChanges...).Add(time.Duration(r.Int64N(int64(72*time.Hour))) - 36*time.Hour).Truncate(pick(r, time.Microsecond, time.Hour, 8*time.Hour))
 	e.Name = pick(r, "view", "cart", "pay", "pay", "été", "a'b\"c", "Z")
 	e.Type = pick(r, event.Types...)
@@ -93,15 +99,15 @@ func (w *workload) run(n int) {
 	w.Helper()
 	var batch []event.Event
 	for range n {
-		if len(w.events) > 0 && w.r.IntN(10) == 0 {
-			again := pick(w.r, w.events...)
+		if len(w.sent) > 0 && w.r.IntN(10) == 0 {
+			again := pick(w.r, w.sent...)
 			again.Timestamp = again.Timestamp.Add(time.Hour) // same id, another time: a duplicate
 			batch = append(batch, again)
 			continue
 		}
 		e := w.event()
 		batch = append(batch, e)
-		w.events = append(w.events, e)
+		w.events, w.sent = append(w.events, e), append(w.sent, e)
 	}
 	for part := range slices.Chunk(batch, 1+n/3) {
 		w.commit(part...)
@@ -142,4 +148,44 @@ func (w *workload) change() {
 	now, err := w.store.Update(w.Context(), e.ID, p, epoch)
 	w.ok(err)
 	*e = now
+}
+
+// later lets time pass, so that ids of before may be forgotten and events of before be deleted.
+func (w *workload) later(d time.Duration) {
+	w.clock.advance(d)
+	w.received, w.sent = w.clock.Now().Truncate(time.Microsecond), nil
+}
+
+// expire deletes for their age events of before a moment, in steps.
+func (w *workload) expire(before time.Time) {
+	w.Helper()
+	for {
+		n, err := w.store.Expire(w.Context(), before, 1+w.r.IntN(50))
+		w.ok(err)
+		if n == 0 {
+			break
+		}
+	}
+	left := map[string]bool{}
+	for _, id := range w.ids(store.Filter{}) {
+		left[id] = true
+	}
+	w.events = slices.DeleteFunc(w.events, func(e event.Event) bool {
+		if !left[e.ID] {
+			w.expired = append(w.expired, e)
+		}
+		return !left[e.ID]
+	})
+}
+
+// erase removes a person. What was received of them until then is not stored any more.
+func (w *workload) erase() {
+	w.Helper()
+	user := pick(w.r, "u1", "u2", "u3", "u4", "ü5", "u'6")
+	w.made++
+	_, err := w.store.Erase(w.Context(), fmt.Sprint("erasure ", w.made), user, false)
+	w.ok(err)
+	w.events = slices.DeleteFunc(w.events, func(e event.Event) bool { return e.UserID == user })
+	w.clock.advance(time.Second)
+	w.received = w.clock.Now().Truncate(time.Microsecond)
 }
