@@ -211,9 +211,14 @@ func (a *App) makeRooms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	projections, err := a.projections()
+	if err != nil {
+		return err
+	}
 	a.pipeline = ingest.New(ingest.Config{
 		Log: a.journal, Sink: a.store, Settings: a.settings.Current,
 		Logger: a.logger.With("component", "ingest"), Now: time.Now, Bounds: a.cfg.bounds(), Accepted: a.exportEvent(),
+		Projections: projections,
 	})
 	a.registry.MustRegister(a.pipeline.Collectors()...)
 	a.upkeep = newUpkeep(a.cfg, a.store, a.logger)

@@ -1,6 +1,9 @@
 package app
 
-import "github.com/tidemark-obs/tidemark/internal/declared"
+import (
+	"github.com/tidemark-obs/tidemark/internal/declared"
+	"github.com/tidemark-obs/tidemark/internal/ingest"
+)
 
 // Statistics is what is declared of events' properties.
 type Statistics struct {
@@ -52,4 +55,14 @@ func (s *Statistics) declared() (*declared.Set, error) {
 		c.Metrics = append(c.Metrics, declared.MetricConfig(m))
 	}
 	return declared.New(c, "statistics")
+}
+
+// projections are the metrics made from stored events.
+func (a *App) projections() (ingest.Projections, error) {
+	set, err := a.cfg.Statistics.declared()
+	if err != nil {
+		return ingest.Projections{}, err
+	}
+	replica, err := replicaID(a.cfg.Data.Dir)
+	return ingest.Projections{Declared: set, Totals: a.store, Replica: replica}, err
 }

@@ -73,6 +73,9 @@ func TestWhatIsNotDeclaredIsNotRead(t *testing.T) {
 		if !slices.Equal(got.Metrics, metrics) || len(got.Values) != len(got.Dimensions) || (len(got.Values) > 0) != (name == "purchase") {
 			t.Errorf("%s: %+v", name, got)
 		}
+		if r.set.Counts(name) != (metrics != nil) {
+			t.Errorf("%s belongs to a metric: %v", name, r.set.Counts(name))
+		}
 	}
 	var none *Set
 	if got := none.Reader().Read(&event.Event{Name: "visit"}); len(got.Metrics)+len(got.Values)+len(got.Readings) != 0 {

@@ -82,6 +82,9 @@ func (s *Set) Metrics() []Metric {
 	return s.metrics
 }
 
+// Counts reports whether events of a name belong to a metric.
+func (s *Set) Counts(event string) bool { return s != nil && len(s.planFor(event).metrics) > 0 }
+
 // New checks a declaration. An error names every place that is at fault, beginning with prefix.
 func New(c Config, prefix string) (*Set, error) {
 	s, f := &Set{}, &faults{place: prefix}

@@ -16,9 +16,14 @@ type collector struct {
 	journalBytes, journalMax, journalAge  *prometheus.Desc
 }
 
-// Collectors returns the ledger, the journal's state and the store writer's measurements.
+// Collectors returns the ledger, the journal's state, the store writer's measurements and the metrics
+// made from events.
 func (p *Pipeline) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{p.collector(), p.writer.metrics.seconds, p.writer.metrics.events}
+	list := []prometheus.Collector{p.collector(), p.writer.metrics.seconds, p.writer.metrics.events}
+	if p.writer.exporter != nil {
+		list = append(list, p.writer.exporter)
+	}
+	return list
 }
 
 func (p *Pipeline) collector() *collector {

@@ -17,7 +17,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/settings"
 )
 
-// Config is what a Pipeline is made of. All fields but Accepted are required.
+// Config is what a Pipeline is made of. All fields but Projections and Accepted are required.
 type Config struct {
 	Log      Log
 	Sink     Sink
@@ -25,6 +25,8 @@ type Config struct {
 	Logger   *slog.Logger
 	Now      func() time.Time
 	Bounds   Bounds
+
+	Projections Projections
 	// Accepted hears of every event that was accepted, in its request's context. It must neither
 	// wait nor change the event.
 	Accepted func(context.Context, *event.Event)
@@ -63,7 +65,7 @@ func (p *Pipeline) Start() {
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){p.writer.run, p.settleOwed, p.followTail, p.prune} {
+	for _, loop := range []func(context.Context){p.writer.run, p.writer.exporter.run, p.settleOwed, p.followTail, p.prune} {
 		loops.Go(func() { loop(ctx) })
 	}
 	go func() { loops.Wait(); close(p.done) }()

@@ -10,9 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidemark-obs/tidemark/internal/declared"
 	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/journal"
+	"github.com/tidemark-obs/tidemark/internal/projection"
 	"github.com/tidemark-obs/tidemark/internal/settings"
 	"github.com/tidemark-obs/tidemark/internal/store"
 )
@@ -25,6 +27,9 @@ type world struct {
 	log  *faultyLog
 	sink *faultySink
 	set  atomic.Pointer[settings.Settings]
+
+	declared *declared.Set // from the next open on
+	away     bool          // whether the next open finds the database away
 }
 
 func newWorld(t *testing.T) *world {
@@ -44,15 +49,17 @@ func (w *world) open() {
 	w.t.Helper()
 	ctx := w.t.Context()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-	s, err := store.Open(ctx, store.Config{Dir: w.dir, Logger: logger, Now: time.Now})
+	s, err := store.Open(ctx, store.Config{Dir: w.dir, Logger: logger, Now: time.Now, Declared: w.declared})
 	must(w.t, err)
 	_, err = s.Migrate(ctx, false)
 	must(w.t, err)
 	j, err := journal.Open(ctx, journal.Config{Dir: w.dir + "/journal", Logger: logger, Now: time.Now, MinFree: 1})
 	must(w.t, err)
 	w.log, w.sink = &faultyLog{Journal: j}, &faultySink{Store: s}
+	w.sink.away.Store(w.away)
 	w.Pipeline = New(Config{
-		Log: w.log, Sink: w.sink, Settings: func() settings.Settings { return *w.set.Load() },
+		Projections: Projections{Declared: w.declared, Totals: w.sink, Replica: "one"},
+		Log:         w.log, Sink: w.sink, Settings: func() settings.Settings { return *w.set.Load() },
 		Logger: logger, Now: time.Now, Bounds: Bounds{Events: 10_000, Bytes: 8 << 20},
 	})
 	w.Start()
@@ -162,6 +169,13 @@ func (s *faultySink) Commit(ctx context.Context, b *store.Batch) (store.Result, 
 		return store.Result{}, errAway
 	}
 	return res, err
+}
+
+func (s *faultySink) Projections(ctx context.Context, stream string) ([]projection.Series, error) {
+	if s.away.Load() {
+		return nil, errAway
+	}
+	return s.Store.Projections(ctx, stream)
 }
 
 func (s *faultySink) Probe(ctx context.Context, events []event.Event) error {

@@ -27,12 +27,14 @@ type writer struct {
 	logger   *slog.Logger
 	progress *progress
 	metrics  *writerMetrics
+	exporter *exporter // nil = no metrics are made from events
 }
 
 func newWriter(cfg Config) *writer {
 	return &writer{
 		cfg: cfg, logger: cfg.Logger.With("part", "store_writer"),
 		progress: newProgress(), metrics: newWriterMetrics(),
+		exporter: newExporter(cfg.Projections, cfg.Now, cfg.Logger.With("part", "projections")),
 	}
 }
 
@@ -82,6 +84,10 @@ func (w *writer) lead(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := w.exporter.begin(ctx, stream); err != nil {
+		return err
+	}
+	defer w.exporter.end()
 	return w.pump(ctx, cursor, after)
 }
 
@@ -142,6 +148,7 @@ func (w *writer) commit(ctx context.Context, from store.Cursor, b *work) (store.
 		if err == nil {
 			now := w.cfg.Now()
 			w.metrics.wrote(len(batch.Events), now.Sub(began))
+			w.exporter.update(res.Projections)
 			w.progress.advance(res.Cursor, true, now)
 			return res.Cursor, nil
 		}
@@ -162,6 +169,9 @@ func (w *writer) commit(ctx context.Context, from store.Cursor, b *work) (store.
 		// The failed transaction may have been committed, its answer lost on the way.
 		if now, err := w.cfg.Sink.Cursor(ctx, from.Stream); err == nil && now.Seq != from.Seq {
 			if now.Seq == batch.Seq {
+				if err := w.exporter.begin(ctx, from.Stream); err != nil {
+					return from, err
+				}
 				w.progress.advance(now, true, w.cfg.Now())
 				return now, nil
 			}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidemark-obs/tidemark/internal/declared"
 	"github.com/tidemark-obs/tidemark/internal/pgtest"
 	"github.com/tidemark-obs/tidemark/internal/store"
 	"github.com/tidemark-obs/tidemark/internal/store/storetest"
@@ -73,6 +74,48 @@ func BenchmarkCommit(b *testing.B) {
 				b.ReportMetric(float64(size*b.N)/took.Seconds(), "rows/s")
 			})
 		}
+	})
+}
+
+// BenchmarkMetricsOfEvents stores the same with and without metrics made from every fourth event,
+// by turns, and reports what they cost.
+func BenchmarkMetricsOfEvents(b *testing.B) {
+	set, err := declared.New(declared.Config{
+		Dimensions: []declared.DimensionConfig{{Property: "plan"}, {Property: "path"}},
+		Numbers:    []declared.NumberConfig{{Property: "amount"}},
+		Metrics: []declared.MetricConfig{
+			{Event: "event_0", Labels: []string{"plan"}}, {Event: "event_1", Labels: []string{"path"}},
+			{Event: "event_2", Histogram: "amount", Labels: []string{"plan"}}, {Event: "event_3"}, {Event: "event_4"}, {Event: "event_5", Labels: []string{"plan"}},
+		},
+	}, "s")
+	if err != nil {
+		b.Fatal(err)
+	}
+	const size = 10_000 // as large as batches grow under load
+	databases(b, func(b *testing.B, cfg store.Config) {
+		var took [2]time.Duration
+		var stores [2]*store.Store
+		var cursors [2]store.Cursor
+		for i := range stores {
+			if cfg.Dir != "" {
+				cfg.Dir = b.TempDir()
+			}
+			if cfg.Declared = nil; i == 1 {
+				cfg.Declared = set
+			}
+			stores[i], cursors[i] = open(b, cfg), store.Cursor{Stream: fmt.Sprint("bench ", i)}
+		}
+		g := storetest.NewGenerator(1, time.Now())
+		for b.Loop() {
+			for i := range stores {
+				var one time.Duration
+				cursors[i], one = commit(b, stores[i], g, cursors[i], size)
+				took[i] += one
+			}
+		}
+		b.ReportMetric(float64(size*b.N)/took[0].Seconds(), "rows/s")
+		b.ReportMetric(float64(size*b.N)/took[1].Seconds(), "rows/s-with-metrics")
+		b.ReportMetric(took[1].Seconds()/took[0].Seconds(), "ratio")
 	})
 }
 

@@ -7,12 +7,15 @@ import (
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/projection"
 )
 
 // Result is what a Commit did.
 type Result struct {
 	Cursor     Cursor   // as it stands now
 	Duplicates []string // ids of the batch's events that were not stored because they had been
+	// Projections are the series of metrics that the batch has changed, with their new totals.
+	Projections []projection.Series
 }
 
 // Commit stores a batch and moves the cursor, in one transaction: when it returns an error,
@@ -27,6 +30,7 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (Result, error) {
 	}
 	now := micro(s.cfg.Now())
 	var result Result
+	var done projected
 	err := s.batch(ctx, len(b.Events), func(ctx context.Context, ses session) error {
 		at, err := s.fence(ctx, ses, b.From, now)
 		if err != nil {
@@ -47,12 +51,16 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (Result, error) {
 			return err
 		}
 		result.Duplicates = dup.all
+		if done, result.Projections, err = s.project(ctx, ses, at, kept, dup.all, now); err != nil {
+			return err
+		}
 		result.Cursor, err = s.advance(ctx, ses, at, b, tally{stored: len(kept) - len(dup.all), duplicates: len(dup.all), erased: len(dropped)}, now)
 		return err
 	})
 	if err != nil {
 		return Result{}, err
 	}
+	s.projections.settle(result.Cursor, done)
 	return result, nil
 }
 

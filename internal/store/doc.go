@@ -2,7 +2,7 @@
 // the embedded DuckDB, or PostgreSQL.
 //
 // It promises that a Batch is stored in one transaction or not at all: its events, the receipts
-// and dead letters beside them, and the cursor row that says so. An event_id is stored once, for
+// and dead letters beside them, the totals of metrics made from them, and the cursor row that says so. An event_id is stored once, for
 // at least Window after it was first received, by whatever replica and under whatever timestamp;
 // deleting an event does not make its id new.
 //

@@ -78,6 +78,7 @@ const (
 
 // Prune forgets receipts older than before, and the ids of deleted events where they are also
 // older than Window; these never earlier, or the event could be stored again. Dead letters stay.
+// With them go the totals of metrics that nobody has declared for long.
 func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	tombstones := s.cfg.Now().Add(-Window)
 	if before.Before(tombstones) {
@@ -87,7 +88,9 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 		if _, err := ses.ExecContext(ctx, pruneReceipts, micro(before)); err != nil {
 			return err
 		}
-		_, err := ses.ExecContext(ctx, pruneTombstones, micro(tombstones))
-		return err
+		if _, err := ses.ExecContext(ctx, pruneTombstones, micro(tombstones)); err != nil {
+			return err
+		}
+		return s.dropProjections(ctx, ses)
 	})
 }

@@ -110,6 +110,8 @@ type Store struct {
 	erased atomic.Pointer[erased]
 	// known are the floors as last read.
 	known atomic.Pointer[floors]
+	// projections are the metrics' totals as last stored.
+	projections projections
 	// exporting is held while the database writes a file.
 	exporting sync.Mutex
 }
