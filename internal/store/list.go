@@ -12,7 +12,8 @@ import (
 )
 
 // List returns the events a filter selects, newest first by (Timestamp, ID), from after the page's
-// place. A page's limit is at least 1.
+// place. A page's limit is at least 1. Without an index over time it is read by spans, so that a page
+// costs what lies near it; an event that is stored meanwhile may be missing.
 func (s *Store) List(ctx context.Context, f Filter, p Page) ([]event.Event, error) {
 	if p.Limit < 1 {
 		return nil, errs.New(errs.Internal, "a page needs a limit")
@@ -20,6 +21,48 @@ func (s *Store) List(ctx context.Context, f Filter, p Page) ([]event.Event, erro
 	if err := checkTexts(append(f.texts(), p.EventID)...); err != nil {
 		return nil, err
 	}
+	if s.d.columnar() {
+		return s.listBack(ctx, f, p)
+	}
+	return s.page(ctx, f, p)
+}
+
+// listSpans are read one after the other until a page is full: dense lists need the first, those of
+// one user the second. What lies further back is read at once.
+var listSpans = [...]time.Duration{time.Hour, 48 * time.Hour}
+
+// listBack reads spans of time, from the page's place back.
+func (s *Store) listBack(ctx context.Context, f Filter, p Page) ([]event.Event, error) {
+	from := s.cfg.Now()
+	for _, t := range []time.Time{p.Timestamp, f.End} {
+		if !t.IsZero() {
+			from = earlier(from, t)
+		}
+	}
+	start := f.Start
+	var list []event.Event
+	for _, width := range listSpans {
+		f.Start = micro(from.Add(-width))
+		if !start.Before(f.Start) {
+			break
+		}
+		events, err := s.page(ctx, f, p)
+		if err != nil {
+			return nil, err
+		}
+		if list = append(list, events...); len(events) == p.Limit {
+			return list, nil
+		}
+		from, f.End = f.Start, f.Start
+		p = Page{Limit: p.Limit - len(events)}
+	}
+	f.Start = start
+	events, err := s.page(ctx, f, p)
+	return append(list, events...), err
+}
+
+// page reads the first events of a list in one statement.
+func (s *Store) page(ctx context.Context, f Filter, p Page) ([]event.Event, error) {
 	var args arguments
 	conditions, err := f.conditions(s.d, &args)
 	if err != nil {
@@ -57,8 +100,12 @@ func (f *Filter) conditions(d dialect, args *arguments) ([]string, error) {
 			list = append(list, equal.column+args.bind(equal.value))
 		}
 	}
-	if f.Processed != nil {
-		list = append(list, "processed = "+args.bind(*f.Processed))
+	switch { // written out, for the index of those that are
+	case f.Processed == nil:
+	case *f.Processed:
+		list = append(list, "processed")
+	default:
+		list = append(list, "NOT processed")
 	}
 	if len(f.Tags) > 0 {
 		tags, err := tagsText(f.Tags)

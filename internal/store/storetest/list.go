@@ -14,6 +14,7 @@ func listStories() []story {
 	return []story{
 		{"every filter", everyFilter},
 		{"pages meet at equal timestamps", equalTimestamps},
+		{"pages go far back", farBack},
 		{"pages stay in place while events come in", pagesStay},
 		{"a query that takes too long", tooLong},
 	}
@@ -69,24 +70,63 @@ func equalTimestamps(b *bench) {
 		want = append(want, fmt.Sprintf("e%02d", i))
 	}
 	for _, limit := range []int{1, 3, 7, 10, 50, 51} {
-		var got []string
-		page := store.Page{Limit: limit}
-		for {
-			list, err := b.store.List(b.Context(), store.Filter{EventType: "custom"}, page)
-			b.ok(err)
-			if len(list) == 0 {
-				break
-			}
-			got = append(got, idsOf(list)...)
-			last := list[len(list)-1]
-			page.Timestamp, page.EventID = last.Timestamp, last.ID
-		}
+		got := b.pages(store.Filter{EventType: "custom"}, limit)
 		if !slices.Equal(got, want) {
 			b.Errorf("pages of %d: %v", limit, got)
 		}
 	}
 	_, err := b.store.List(b.Context(), store.Filter{}, store.Page{})
 	b.wantKind(err, errs.Internal)
+}
+
+// farBack has events seconds, hours, days and years before now and a few after it, in twos of the
+// same time.
+func farBack(b *bench) {
+	now := b.cfg.Now().Truncate(time.Microsecond)
+	var batch []event.Event
+	for i, back := range []time.Duration{
+		-time.Hour, -time.Microsecond, 0, time.Second, time.Hour - time.Microsecond, time.Hour, time.Hour + time.Microsecond,
+		5 * time.Hour, 48 * time.Hour, 49 * time.Hour, 49*time.Hour + time.Microsecond, 40 * 24 * time.Hour, 3 * 366 * 24 * time.Hour,
+	} {
+		for j := range 2 {
+			e := at(fmt.Sprintf("e%02d", 99-2*i-j), 0)
+			e.Timestamp = now.Add(-back).UTC()
+			e.UserID = fmt.Sprint("u", j)
+			batch = append(batch, e)
+		}
+	}
+	b.commit(batch...)
+	for _, f := range []store.Filter{
+		{}, {UserID: "u1"}, {End: now.Add(-time.Minute)}, {Start: now.Add(-50 * time.Hour)}, {Start: now.Add(-30 * time.Minute)},
+		{Start: now.Add(-time.Hour), End: now.Add(-time.Second)}, {Start: now.AddDate(-9, 0, 0), End: now.AddDate(-2, 0, 0)},
+	} {
+		var want []string
+		for _, e := range batch {
+			if (f.UserID == "" || e.UserID == f.UserID) && !e.Timestamp.Before(f.Start) && (f.End.IsZero() || e.Timestamp.Before(f.End)) {
+				want = append(want, e.ID)
+			}
+		}
+		for _, limit := range []int{1, 2, 3, 5, 100} {
+			if got := b.pages(f, limit); !slices.Equal(got, want) {
+				b.Errorf("%+v in pages of %d:\n got %v\nwant %v", f, limit, got, want)
+			}
+		}
+	}
+}
+
+// pages are the ids of a whole list, read page by page.
+func (b *bench) pages(f store.Filter, limit int) (ids []string) {
+	page := store.Page{Limit: limit}
+	for {
+		list, err := b.store.List(b.Context(), f, page)
+		b.ok(err)
+		if len(list) == 0 {
+			return ids
+		}
+		ids = append(ids, idsOf(list)...)
+		last := list[len(list)-1]
+		page.Timestamp, page.EventID = last.Timestamp, last.ID
+	}
 }
 
 func pagesStay(b *bench) {
