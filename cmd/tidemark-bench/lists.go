@@ -22,6 +22,7 @@ var filters = [...]struct{ name, key, value string }{
 	{"processed, of which there are none", "processed", "true"},
 	{"a tag that all have", "tags", "shop"},
 	{"one user", "user_id", "user-000100"},
+	{"a user with few events", "user_id", "user-050000"},
 }
 
 // depths are where in the past a list is read, in parts of it.

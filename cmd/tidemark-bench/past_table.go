@@ -58,7 +58,8 @@ func (p *past) judge(few *past) (all []verdict) {
 		name, times := p.leastOverSQL()
 		ratio("raw SQL / question, least: "+name, times, 1, overRawSQL, true)
 	} else {
-		ms("ad hoc by property, slowest median", slowest(p.of(adHoc)), adHocWithin)
+		name, took := slowest(p.of(adHoc))
+		ms("ad hoc, slowest median: "+name, took, adHocWithin)
 		for _, q := range p.of(journey) {
 			if q.Name != sessionsName {
 				ms(q.Name+", median", q.Took.P50, journeyWithin)
@@ -67,7 +68,8 @@ func (p *past) judge(few *past) (all []verdict) {
 		add(p.Export.PerSecond > 0, verdict{Name: "export as Parquet", Measured: p.Export.PerSecond, Bound: exportPerSecond, AtLeast: true, Unit: "events/s"})
 		add(p.Bytes > 0, verdict{Name: "bytes an event on disk", Measured: p.Bytes, Bound: bytesAnEvent, Unit: "bytes"})
 	}
-	ms("a page of a list, slowest median", slowest(p.Lists), listWithin)
+	name, took := slowest(p.Lists)
+	ms("a page of a list, slowest median: "+name, took, listWithin)
 	ratio("import / the same over HTTP", few.Import.PerSecond, few.Load.StoredPerSecond, importOfHTTP, true)
 	ratio("stored beside questions / without", p.Disturbed.StoredPerSecond, p.Undisturbed.StoredPerSecond, storedBeside, true)
 	ratio("questions beside full load, p99 / idle", float64(p.Meanwhile.Took.P99), float64(p.Dashboard.P99), besideOfIdle, false)
@@ -90,11 +92,13 @@ func (p *past) leastOverSQL() (name string, times float64) {
 	return name, times
 }
 
-func slowest(list []*asked) (took time.Duration) {
+func slowest(list []*asked) (name string, took time.Duration) {
 	for _, q := range list {
-		took = max(took, q.Took.P50)
+		if q.Took.P50 > took {
+			name, took = q.Name, q.Took.P50
+		}
 	}
-	return took
+	return name, took
 }
 
 func (p *past) unanswered() int {
