@@ -35,9 +35,10 @@ type EventStats struct {
 	EventsBySeverity  map[string]int64 `json:"events_by_severity"`
 	ProcessedEvents   int64            `json:"processed_events"`
 	UnprocessedEvents int64            `json:"unprocessed_events"`
-	UniqueUsers       int64            `json:"unique_users"`
+	UniqueUsers       int64            `json:"unique_users" doc:"Within error_bound; all other numbers but those of top_users are exact"`
 	DateRange         DateRange        `json:"date_range"`
 	TopUsers          []TopUser        `json:"top_users" nullable:"false" doc:"At most 10, most events first"`
+	TopUsersError     int64            `json:"top_users_error" doc:"How many events any user may have more than top_users says; 0 where those are exact"`
 	TopEvents         []TopEvent       `json:"top_events" nullable:"false" doc:"At most 10, most events first"`
 }
 
@@ -170,8 +171,13 @@ func statsAnswer(st *store.Stats, start, end, asOf time.Time) EventStats {
 		Quality:     question.Exactly(question.Count, asOf),
 		TotalEvents: st.TotalEvents, EventsByType: st.ByType, EventsBySeverity: st.BySeverity,
 		ProcessedEvents: st.ProcessedEvents, UnprocessedEvents: st.UnprocessedEvents, UniqueUsers: st.UniqueUsers,
-		DateRange: DateRange{StartDate: start, EndDate: end},
-		TopUsers:  make([]TopUser, len(st.TopUsers)), TopEvents: make([]TopEvent, len(st.TopEvents)),
+		DateRange:     DateRange{StartDate: start, EndDate: end},
+		TopUsersError: st.TopUsersMore,
+		TopUsers:      make([]TopUser, len(st.TopUsers)), TopEvents: make([]TopEvent, len(st.TopEvents)),
+	}
+	a.CompleteFrom = st.CompleteFrom
+	if st.UsersBound > 0 || st.TopUsersMore > 0 {
+		a.Exact, a.ErrorBound = false, st.UsersBound
 	}
 	for i, c := range st.TopUsers {
 		a.TopUsers[i] = TopUser{UserID: c.Value, Count: c.Count}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/store"
 )
 
 func TestReadsRefuseBadParameters(t *testing.T) {
@@ -179,4 +180,25 @@ func FuzzCursor(f *testing.F) {
 			t.Errorf("%q reads like %q", text, again)
 		}
 	})
+}
+
+// TestStatsSayHowFarTheyAreOff asks for statistics of which some come from sketches.
+func TestStatsSayHowFarTheyAreOff(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		stats               store.Stats
+		exact               bool
+		bound, topUsersUpTo float64
+	}{
+		{store.Stats{UniqueUsers: 3}, true, 0, 0},
+		{store.Stats{UniqueUsers: 30_000, UsersBound: 0.015}, false, 0.015, 0},
+		{store.Stats{UniqueUsers: 30_000, UsersBound: 0.02, TopUsersMore: 7}, false, 0.02, 7},
+		{store.Stats{TopUsersMore: 7}, false, 0, 7},
+	} {
+		w.stats = c.stats
+		st := w.get(t, "/api/analytics/events/stats").want(200).json()
+		if st["exact"] != c.exact || st["error_bound"] != c.bound || st["top_users_error"] != c.topUsersUpTo || st["metric"] != "count" {
+			t.Errorf("%+v is answered with %v", c.stats, st)
+		}
+	}
 }

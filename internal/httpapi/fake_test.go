@@ -27,6 +27,7 @@ type memory struct {
 	selfs    []event.Event
 	scanned  int // pages of exports
 	ledger   ingest.Ledger
+	stats    store.Stats
 	now      func() time.Time
 
 	submitErr error  // of Submit
@@ -172,7 +173,7 @@ func (m *memory) MarkProcessed(_ context.Context, ids []string, _ time.Time) (in
 }
 
 func (m *memory) Stats(context.Context, time.Time, time.Time) (store.Stats, error) {
-	return store.Stats{}, m.storeErr
+	return m.stats, m.storeErr
 }
 
 func (m *memory) AsOf() time.Time { return m.now() }

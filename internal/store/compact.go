@@ -31,7 +31,7 @@ func (s *Store) Compact(ctx context.Context) error {
 // compact has PostgreSQL write each table with deleted rows into new files.
 func (d *postgres) compact(ctx context.Context, s *Store) error {
 	return s.use(ctx, func(p pools) error {
-		for _, table := range []string{"events", "dead_letters", "receipts", "tombstones"} {
+		for _, table := range []string{"events", "dead_letters", "receipts", "tombstones", "rollup_users"} {
 			if _, err := p.admin.ExecContext(ctx, "VACUUM (FULL, ANALYZE) "+table); err != nil {
 				return err
 			}

@@ -78,9 +78,17 @@ func (s *Store) Erase(ctx context.Context, id, userID string, refuse bool) (Eras
 	return e, err
 }
 
-// deleteUser takes a user's events out of the roll-ups and deletes them.
+// deleteUser takes a user's events out of the roll-ups and deletes them. Who tidies roll-ups comes
+// to an end first: it could bring back the rows about the user.
 func (s *Store) deleteUser(ctx context.Context, ses session, userID string) (int64, error) {
+	var from floors
+	if err := ses.GetContext(ctx, &from, selectFloors+s.d.forUpdate()); err != nil {
+		return 0, err
+	}
 	if err := s.forget(ctx, ses, countedByUser, userID); err != nil {
+		return 0, err
+	}
+	if err := s.eraseFromUsers(ctx, ses, userID); err != nil {
 		return 0, err
 	}
 	result, err := ses.ExecContext(ctx, deleteUser, userID)

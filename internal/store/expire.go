@@ -82,7 +82,7 @@ func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (n int6
 var agedTables = []struct {
 	table  string
 	widths []time.Duration
-}{{"rollups", countLevels}, {"rollup_ids", idLevels}}
+}{{"rollups", countLevels}, {"rollup_ids", idLevels}, {"rollup_users", idLevels}}
 
 const (
 	bucketsAtOnce = 200

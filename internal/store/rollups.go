@@ -136,13 +136,17 @@ func (s *Store) rollUp(ctx context.Context, ses session, events []event.Event, s
 	if err != nil {
 		return err
 	}
-	counts, ids := rollupCounts{}, sketches{}
+	counts, ids, users := rollupCounts{}, sketches{}, userCounts{}
 	for _, i := range stored {
 		e := countedOf(&events[i])
 		counts.add(&e, 1, from)
 		ids.add(&e, from)
+		users.add(&e, 1, from)
 	}
 	if err := s.keepCounts(ctx, ses, counts, true); err != nil {
+		return err
+	}
+	if err := s.countUsers(ctx, ses, users, from); err != nil {
 		return err
 	}
 	return s.keepSketches(ctx, ses, ids, true)
@@ -200,15 +204,19 @@ func (s *Store) forget(ctx context.Context, ses session, query string, arg any) 
 	if err != nil {
 		return err
 	}
-	counts, lost := rollupCounts{}, losses{}
+	counts, lost, users := rollupCounts{}, losses{}, userCounts{}
 	err = s.eachCounted(ctx, ses, query, arg, func(e *counted) {
 		counts.add(e, -1, from)
 		lost.add(e, from)
+		users.add(e, -1, from)
 	})
 	if err != nil {
 		return err
 	}
 	if err := s.keepCounts(ctx, ses, counts, true); err != nil {
+		return err
+	}
+	if err := s.uncountUsers(ctx, ses, users, from); err != nil {
 		return err
 	}
 	return s.keepLosses(ctx, ses, lost)

@@ -2,27 +2,38 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 )
 
-// selectStats is one statement, so that all its numbers are of one moment. Each kind of row begins
-// with its name.
-const selectStats = `
-WITH selected AS NOT MATERIALIZED (
-    SELECT event_type, severity, processed, user_id, event_name FROM events WHERE ts >= $1 AND ts < $2
-), users AS (
-    SELECT user_id AS value, count(*) AS n FROM selected WHERE user_id IS NOT NULL GROUP BY user_id
-), names AS (
-    SELECT event_name AS value, count(*) AS n FROM selected GROUP BY event_name
+// statsOf counts a table of events, or of what they add up to, as one statement: all its numbers
+// are of one moment. Each kind of row begins with its name.
+const (
+	statsOf = `
+SELECT 'class' AS kind, event_type AS value, severity, sum(n)::bigint AS n, coalesce(sum(n) FILTER (WHERE processed), 0)::bigint AS processed
+FROM part GROUP BY event_type, severity
+UNION ALL SELECT 'name', value, '', n, 0
+FROM (SELECT event_name AS value, sum(n)::bigint AS n FROM part GROUP BY event_name ORDER BY n DESC, value LIMIT 10) AS top_names`
+	usersOf = `
+SELECT 'users' AS kind, '' AS value, '' AS severity, count(*) AS n, 0 AS processed FROM users
+UNION ALL SELECT 'user', value, '', n, 0 FROM (SELECT value, n FROM users ORDER BY n DESC, value LIMIT 10) AS top_users`
+	byKind = ` ORDER BY kind, n DESC, value`
+
+	// rawUsers are the users of the events themselves.
+	rawUsers = `
+users AS (SELECT user_id AS value, count(*) AS n FROM events WHERE ts >= $1 AND ts < $2 AND user_id IS NOT NULL GROUP BY user_id)`
+	selectStats = `
+WITH part AS (
+    SELECT event_type, severity, processed, event_name, count(*) AS n FROM events WHERE ts >= $1 AND ts < $2 GROUP BY 1, 2, 3, 4
+),` + rawUsers + statsOf + ` UNION ALL ` + usersOf + byKind
+	selectUsers = `WITH` + rawUsers + usersOf + byKind
 )
-SELECT 'class' AS kind, event_type AS value, severity, count(*) AS n, count(*) FILTER (WHERE processed) AS processed
-FROM selected GROUP BY event_type, severity
-UNION ALL SELECT 'users', '', '', count(*), 0 FROM users
-UNION ALL SELECT 'user', value, '', n, 0 FROM (SELECT value, n FROM users ORDER BY n DESC, value LIMIT 10) AS top_users
-UNION ALL SELECT 'name', value, '', n, 0 FROM (SELECT value, n FROM names ORDER BY n DESC, value LIMIT 10) AS top_names
-ORDER BY kind, n DESC, value`
 
 type statsRow struct {
 	Kind      string `db:"kind"`
@@ -32,16 +43,7 @@ type statsRow struct {
 	Processed int64  `db:"processed"`
 }
 
-// Stats counts the events in [start, end) in one consistent view.
-func (s *Store) Stats(ctx context.Context, start, end time.Time) (Stats, error) {
-	var rows []statsRow
-	err := s.query(ctx, "SELECT events", func(ctx context.Context, db *sqlx.DB) error {
-		return db.SelectContext(ctx, &rows, selectStats, micro(start), micro(end))
-	})
-	if err != nil {
-		return Stats{}, err
-	}
-	st := Stats{ByType: map[string]int64{}, BySeverity: map[string]int64{}}
+func (st *Stats) add(rows []statsRow) {
 	for _, r := range rows {
 		switch r.Kind {
 		case "class":
@@ -58,5 +60,152 @@ func (s *Store) Stats(ctx context.Context, start, end time.Time) (Stats, error) 
 		}
 	}
 	st.UnprocessedEvents = st.TotalEvents - st.ProcessedEvents
-	return st, nil
+}
+
+// Stats counts the events in [start, end) in one consistent view. From roll-ups, users are
+// estimated where there are more than Config.FewEvents events; all else is exact.
+func (s *Store) Stats(ctx context.Context, start, end time.Time) (Stats, error) {
+	st := Stats{ByType: map[string]int64{}, BySeverity: map[string]int64{}}
+	start, end = micro(start), micro(end)
+	err := s.query(ctx, "SELECT events", func(ctx context.Context, db *sqlx.DB) error {
+		if ok, err := s.statsFromRollups(ctx, db, &st, start, end); err != nil || ok {
+			return err
+		}
+		var rows []statsRow
+		if err := db.SelectContext(ctx, &rows, selectStats, start, end); err != nil {
+			return err
+		}
+		st.add(rows)
+		var err error
+		st.CompleteFrom, err = completeFrom(ctx, db, start)
+		return err
+	})
+	return st, err
+}
+
+// statsFromRollups is false where roll-ups cannot answer; nothing is added to the statistics then.
+func (s *Store) statsFromRollups(ctx context.Context, db *sqlx.DB, st *Stats, start, end time.Time) (ok bool, err error) {
+	tx, err := db.BeginTxx(ctx, s.d.snapshot())
+	if err != nil {
+		return false, err
+	}
+	defer tx.Rollback() //nolint:errcheck // it only reads
+	var state rollupState
+	if err := tx.GetContext(ctx, &state, selectState, start, end); err != nil || state.Missing {
+		return false, err
+	}
+	counts := pieces(start, end, countLevels, &state.floors)
+	users := pieces(start, end, idLevels, &state.floors)
+	if !hasBuckets(counts) {
+		return false, nil
+	}
+	counts = cut(counts, countLevels, &state.floors, s.cfg.Now())
+	var args arguments
+	part := "WITH part AS (SELECT event_type, severity, processed, event_name, sum(n) AS n FROM " +
+		source(counts, &args) + " GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0)"
+	var rows []statsRow
+	if err := tx.SelectContext(ctx, &rows, part+statsOf+byKind, args...); err != nil {
+		return false, err
+	}
+	st.add(rows)
+	st.CompleteFrom = lacks(slices.Concat(counts, users), &state.floors)
+	if hasBuckets(users) && (st.TotalEvents > int64(s.cfg.FewEvents) || start.Before(state.Events)) {
+		if err := s.sketchedUsers(ctx, tx, st, users); err != nil {
+			return false, err
+		}
+		return true, s.usersFromRollups(ctx, tx, st, cut(users, idLevels, &state.floors, s.cfg.Now()))
+	}
+	rows = nil
+	if err := tx.SelectContext(ctx, &rows, selectUsers, start, end); err != nil {
+		return false, err
+	}
+	st.add(rows)
+	if start.Before(state.Events) {
+		st.CompleteFrom = since(start, state.Events)
+	}
+	return true, nil
+}
+
+func hasBuckets(list []piece) bool {
+	return slices.ContainsFunc(list, func(p piece) bool { return p.width > 0 })
+}
+
+// sketchedUsers estimates the number of users. Users that were deleted of late and are still in the
+// sketches make its bound wider.
+func (*Store) sketchedUsers(ctx context.Context, tx *sqlx.Tx, st *Stats, list []piece) error {
+	var args arguments
+	parts := make([]string, len(list))
+	for i, p := range list {
+		from, to := args.bind(p.from), args.bind(p.to)
+		if p.width > 0 {
+			parts[i] = "SELECT users AS ids, NULL::text AS id, lost FROM rollup_ids WHERE width = " + strconv.Itoa(int(p.width/time.Second)) +
+				" AND bucket >= " + from + " AND bucket < " + to + " AND event_name IS NULL"
+		} else {
+			parts[i] = "SELECT DISTINCT NULL::bytea AS ids, user_id AS id, 0::bigint AS lost FROM events WHERE ts >= " + from +
+				" AND ts < " + to + " AND user_id IS NOT NULL"
+		}
+	}
+	rows, err := tx.QueryContext(ctx, strings.Join(parts, " UNION ALL "), args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var all sketch
+	var lost int64
+	for rows.Next() {
+		var ids []byte
+		var id sql.NullString
+		var gone int64
+		if err := rows.Scan(&ids, &id, &gone); err != nil {
+			return err
+		}
+		lost += gone
+		if id.Valid {
+			all.add(hashID(id.String))
+		} else if err := all.merge(ids); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if n := all.estimate(); n > 0 {
+		st.UniqueUsers = int64(math.Round(n))
+		st.UsersBound = SketchBound + float64(lost)/n
+	}
+	return nil
+}
+
+// usersFromRollups finds the users with the most events, among those that the buckets keep.
+func (*Store) usersFromRollups(ctx context.Context, tx *sqlx.Tx, st *Stats, list []piece) error {
+	var args arguments
+	parts := make([]string, len(list))
+	for i, p := range list {
+		from, to := args.bind(p.from), args.bind(p.to)
+		switch {
+		case p.width > 0:
+			parts[i] = "SELECT user_id, events FROM rollup_users WHERE width = " + strconv.Itoa(int(p.width/time.Second)) +
+				" AND bucket >= " + from + " AND bucket < " + to
+		case p.negative:
+			parts[i] = "SELECT user_id, -1::bigint FROM events WHERE user_id IS NOT NULL AND ts >= " + from + " AND ts < " + to
+		default:
+			parts[i] = "SELECT user_id, 1::bigint FROM events WHERE user_id IS NOT NULL AND ts >= " + from + " AND ts < " + to
+		}
+	}
+	query := "WITH users AS (SELECT user_id AS value, sum(events)::bigint AS n FROM (" + strings.Join(parts, " UNION ALL ") +
+		") AS rows (user_id, events) GROUP BY user_id)" + `
+SELECT 'folded' AS kind, '' AS value, '' AS severity, n, 0 AS processed FROM users WHERE value IS NULL
+UNION ALL SELECT 'user', value, '', n, 0
+FROM (SELECT value, n FROM users WHERE value IS NOT NULL AND n > 0 ORDER BY n DESC, value LIMIT 10) AS top_users` + byKind
+	var rows []statsRow
+	if err := tx.SelectContext(ctx, &rows, query, args...); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if r.Kind == "folded" {
+			st.TopUsersMore = r.N
+		}
+	}
+	st.add(rows)
+	return nil
 }

@@ -32,6 +32,7 @@ type Config struct {
 	Keep         Keep          // how long roll-ups are kept
 	MaxRecentIDs int           // ids DuckDB's duplicate filter holds, 5 to 8 bytes each; 0 = 16 million
 	QueryTimeout time.Duration // of one query; 0 = 30 s
+	FewEvents    int           // statistics of so many count their users one by one; 0 = 20,000
 	Questions    int           // answered at once; 0 = 2
 	QuestionWait time.Duration // for a question's turn; 0 = 5 s
 	Declared     *declared.Set // nil = nothing
@@ -55,6 +56,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.QueryTimeout == 0 {
 		c.QueryTimeout = 30 * time.Second
+	}
+	if c.FewEvents == 0 {
+		c.FewEvents = 20_000
 	}
 	if c.Questions == 0 {
 		c.Questions = 2

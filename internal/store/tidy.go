@@ -58,7 +58,7 @@ func (s *Store) TidyRollups(ctx context.Context) error { return s.tidyRollups(ct
 func (s *Store) tidyRollups(ctx context.Context, least int, rests bool) error {
 	type step func(context.Context, session, *floors, int) (bool, error)
 	// Tidying comes first: a day that cannot be filled must not keep rows from being put together.
-	for _, do := range []step{s.raise, s.tidyCounts, s.tidySketches, s.fill} {
+	for _, do := range []step{s.raise, s.tidyCounts, s.tidySketches, s.tidyUsers, s.fill} {
 		for more := true; more; {
 			began := time.Now()
 			err := s.transact(ctx, "INSERT rollups", func(ctx context.Context, ses session) error {
@@ -200,6 +200,9 @@ func (s *Store) fill(ctx context.Context, ses session, from *floors, _ int) (mor
 		return false, err
 	}
 	if err := s.keepCounts(ctx, ses, counts, false); err != nil {
+		return false, err
+	}
+	if err := s.fillUsers(ctx, ses, of, from); err != nil {
 		return false, err
 	}
 	return true, s.resketch(ctx, ses, of, from)

@@ -84,6 +84,11 @@ type Stats struct {
 	TotalEvents, ProcessedEvents, UnprocessedEvents, UniqueUsers int64
 	ByType, BySeverity                                           map[string]int64
 	TopUsers, TopEvents                                          []Count // at most 10, most first
+
+	UsersBound   float64 // how far UniqueUsers may be off, as a share of it
+	TopUsersMore int64   // how many events any user may have more than TopUsers says
+
+	CompleteFrom *time.Time // before it events may be missing; nil where none are
 }
 
 // Count is one value and how often it stands.

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -66,6 +67,7 @@ func countsOverAges(b *bench) {
 		if a, err := b.store.Series(b.Context(), days); err != nil || a.CompleteFrom != nil {
 			b.Errorf("days are complete from %v only, %v", a.CompleteFrom, err)
 		}
+		w.statsOverAges(span)
 		minutes := &question.Breakdown{Span: wholeSpan(), Metric: question.Metric{Measure: question.Count}, Groups: 3, AsOf: epoch,
 			By: question.Field{Column: question.UserID}}
 		a, err := b.store.Breakdown(b.Context(), minutes)
@@ -76,6 +78,24 @@ func countsOverAges(b *bench) {
 			b.Error("no answer said that it lacks what has expired")
 		}
 	}
+}
+
+// statsOverAges asks for statistics of all there ever was: of who was erased no event has its user.
+func (w *workload) statsOverAges(span question.Span) {
+	w.Helper()
+	events := slices.Concat(w.events, w.expired)
+	for i := range events {
+		if w.erased[events[i].ID] {
+			events[i].UserID = ""
+		}
+	}
+	want := recomputed(events, span)
+	st, err := w.store.Stats(w.Context(), span.Start, span.End)
+	w.ok(err)
+	if st.CompleteFrom != nil || st.TotalEvents != want.TotalEvents || !maps.Equal(st.ByType, want.ByType) {
+		w.Errorf("statistics are complete from %v and count %d events %v, want %d %v", st.CompleteFrom, st.TotalEvents, st.ByType, want.TotalEvents, want.ByType)
+	}
+	w.topWithin(&st, want.TopUsers)
 }
 
 // journeysLack: what is computed from events says from when on it is complete.

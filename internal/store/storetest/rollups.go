@@ -303,6 +303,7 @@ func filledLater(b *bench) {
 // countsTogether lets several stores write, change, delete, tidy and fill at once: in the end
 // everything that is stored counts, and nothing else.
 func countsTogether(b *bench) {
+	b.sketchUsers()
 	const streams, rounds = 3, 12
 	stores := make([]*store.Store, streams)
 	w := newWorkload(b, 41)
@@ -339,6 +340,7 @@ func countsTogether(b *bench) {
 	w = newWorkload(b, 42)
 	for range 30 {
 		w.askCounts(events)
+		b.sameStats(events, w.rollupSpan())
 	}
 	b.same("all", b.counts(), questiontest.Breakdown(byName(), events))
 	if b.answered("rollup") == 0 {

@@ -20,13 +20,14 @@ type workload struct {
 	events []event.Event
 
 	unsampled bool
-	received  time.Time // of new events; zero = epoch
+	erased    map[string]bool // expired events, of persons who were erased since
+	received  time.Time       // of new events; zero = epoch
 	sent      []event.Event
 	expired   []event.Event // deleted for their age
 }
 
 func newWorkload(b *bench, seed uint64) *workload {
-	return &workload{bench: b, r: rand.New(rand.NewPCG(seed, 7))}
+	return &workload{bench: b, r: rand.New(rand.NewPCG(seed, 7)), erased: map[string]bool{}}
 }
 
 // pick is one of the choices.
@@ -186,6 +187,11 @@ func (w *workload) erase() {
 	_, err := w.store.Erase(w.Context(), fmt.Sprint("erasure ", w.made), user, false)
 	w.ok(err)
 	w.events = slices.DeleteFunc(w.events, func(e event.Event) bool { return e.UserID == user })
+	for _, e := range w.expired {
+		if e.UserID == user {
+			w.erased[e.ID] = true
+		}
+	}
 	w.clock.advance(time.Second)
 	w.received = w.clock.Now().Truncate(time.Microsecond)
 }
