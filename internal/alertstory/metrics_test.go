@@ -72,6 +72,14 @@ func TestMetricsOfEventsOverKills(t *testing.T) {
 	}
 	eventually(t, "all events are stored", func() error { _, err := call(t, "POST", s.url("/api/analytics/flush"), ""); return err })
 	eventually(t, "the totals are known", look)
+	if stored := storedPurchases(t, s); fmt.Sprint(stored) != fmt.Sprint(lowest) || stored["pro"] == 0 {
+		t.Errorf("counted %v, stored %v", lowest, stored)
+	}
+}
+
+// storedPurchases are the stored events by plan.
+func storedPurchases(t *testing.T, s *service) map[string]float64 {
+	t.Helper()
 	var answer struct {
 		Rows []struct {
 			Value  string
@@ -85,9 +93,7 @@ func TestMetricsOfEventsOverKills(t *testing.T) {
 	for _, r := range answer.Rows {
 		stored[r.Value] = r.Metric
 	}
-	if fmt.Sprint(stored) != fmt.Sprint(lowest) || stored["pro"] == 0 {
-		t.Errorf("counted %v, stored %v", lowest, stored)
-	}
+	return stored
 }
 
 // twenty are purchases, every second one with an id that came before.

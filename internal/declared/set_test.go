@@ -74,12 +74,15 @@ func TestNamesAreMadeOfWhatEventsAreCalled(t *testing.T) {
 	}
 }
 
-func TestFaultsAreNamed(t *testing.T) {
+// spoiling makes a declaration invalid, and says how its error begins.
+type spoiling struct {
+	want   string
+	change func(*Config)
+}
+
+func spoilings() []spoiling {
 	long := strings.Repeat("x", 101)
-	tests := []struct {
-		want   string
-		change func(*Config)
-	}{
+	return []spoiling{
 		{"s.dimensions: may have", func(c *Config) { c.Dimensions = make([]DimensionConfig, MaxDimensions+1) }},
 		{"s.numbers: may have", func(c *Config) { c.Numbers = make([]NumberConfig, MaxNumbers+1) }},
 		{"s.metrics: may have", func(c *Config) { c.Metrics = make([]MetricConfig, MaxMetrics+1) }},
@@ -129,7 +132,10 @@ func TestFaultsAreNamed(t *testing.T) {
 			c.Metrics[1].Labels = []string{"plan", "cart.country"}
 		}},
 	}
-	for _, tt := range tests {
+}
+
+func TestFaultsAreNamed(t *testing.T) {
+	for _, tt := range spoilings() {
 		c := shop()
 		tt.change(&c)
 		_, err := New(c, "s")
