@@ -1,6 +1,9 @@
 package store
 
-import "testing"
+import (
+	"context"
+	"testing"
+)
 
 // WriteSetting reads a server's parameter as the writers' connections have it.
 func WriteSetting(t *testing.T, s *Store, name string) (value string) {
@@ -32,4 +35,24 @@ func TakeQuestionSlots(s *Store) (release func()) {
 			<-s.slots
 		}
 	}
+}
+
+// CommitWithoutRollups is Commit for a batch of events as it was if nothing counted them.
+func CommitWithoutRollups(ctx context.Context, s *Store, b *Batch) (result Result, err error) {
+	now := micro(s.cfg.Now())
+	err = s.batch(ctx, len(b.Events), func(ctx context.Context, ses session) error {
+		at, err := s.fence(ctx, ses, b.From, now)
+		if err != nil {
+			return err
+		}
+		if _, _, err := s.dropErased(ctx, ses, b.Events, now); err != nil {
+			return err
+		}
+		if _, _, err := s.d.insert(ctx, ses, b.Events, now); err != nil {
+			return err
+		}
+		result.Cursor, err = s.advance(ctx, ses, at, b, tally{stored: len(b.Events)}, now)
+		return err
+	})
+	return result, err
 }
