@@ -15,7 +15,7 @@ const (
 	tidyAfterError = time.Minute
 	// A bucket with many fresh rows is tidied at once, all others now and then: what is still
 	// written to would be written anew each time.
-	tidyMany    = 500
+	tidyMany    = 2_000
 	tidyAllEach = 12 // looks
 )
 

@@ -98,6 +98,42 @@ func (w *workload) statsOverAges(span question.Span) {
 	w.topWithin(&st, want.TopUsers)
 }
 
+// edgesWithoutMinutes cuts the last minute of an hour, of a time whose minutes are gone.
+func edgesWithoutMinutes(b *bench) {
+	b.cfg.Keep = store.Keep{Minute: day}
+	b.reopen()
+	noon := epoch.Truncate(day).Add(12 * time.Hour)
+	var list []event.Event
+	for i, before := range []time.Duration{50 * time.Second, 20 * time.Second, -20 * time.Second, -50 * time.Second} {
+		e := at(string(rune('a'+i)), 0)
+		e.Timestamp = noon.Add(-before)
+		list = append(list, e)
+	}
+	b.commit(list...)
+	b.clock.advance(10 * day)
+	b.ok(b.store.TidyRollups(b.Context()))
+	if n, err := b.store.ExpireRollups(b.Context()); err != nil || n == 0 {
+		b.Fatalf("%d rows of minutes deleted, %v", n, err)
+	}
+	if n, err := b.store.ExpireRollups(b.Context()); err != nil || n != 0 {
+		b.Errorf("then %d more, %v", n, err)
+	}
+	for _, off := range []time.Duration{10 * time.Second, 30 * time.Second, 55 * time.Second} {
+		for _, ends := range [][2]time.Duration{{-off, time.Hour}, {-time.Hour, off}} {
+			q := byName()
+			q.Span.Start, q.Span.End = noon.Add(ends[0]), noon.Add(ends[1])
+			b.sameBreakdown(q, list)
+		}
+	}
+	late := at("late", 0) // not by minute any more
+	late.Timestamp, late.ReceivedAt = noon.Add(-30*time.Second), b.clock.Now()
+	b.commit(late)
+	if n, err := b.store.ExpireRollups(b.Context()); err != nil || n != 0 {
+		b.Errorf("%d rows of minutes were written for an old event, %v", n, err)
+	}
+	b.sameBreakdown(byName(), append(list, late))
+}
+
 // journeysLack: what is computed from events says from when on it is complete.
 func journeysLack(b *bench) {
 	list := []event.Event{of("u", "a", -100*day), of("u", "b", 0)}

@@ -25,6 +25,7 @@ func rollupStories() []story {
 		{"many users lie within the bound", manyUsers},
 		{"events and roll-ups expire while all goes on", countsOverAges},
 		{"a late deletion is said where it cannot be taken out", lostForEver},
+		{"a range begins where there are no minutes any more", edgesWithoutMinutes},
 		{"journeys say what they lack", journeysLack},
 		{"nothing is deleted that is not rolled up", filledBeforeExpiry},
 		{"what is taken back leaves nothing behind", takenBack},
