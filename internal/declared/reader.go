@@ -292,11 +292,7 @@ func (r *Reader) numberValue(raw []byte, n *node) (Value, error) {
 	if n.dimension < 0 {
 		return Value{}, nil
 	}
-	format := byte('f')
-	if a := math.Abs(f); a >= 1e21 || a > 0 && a < 1e-6 {
-		format = 'e'
-	}
-	r.text = strconv.AppendFloat(r.text[:0], f, format, -1, 64)
+	r.text = appendNumber(r.text[:0], f)
 	return Value{Numeric, r.intern(r.text)}, nil
 }
 

@@ -92,7 +92,10 @@ func (s *Store) insert(ctx context.Context, ses session, events []event.Event, n
 	if err != nil {
 		return duplicates{}, err
 	}
-	return dup, s.rollUp(ctx, ses, events, stored)
+	if err := s.rollUp(ctx, ses, events, stored); err != nil {
+		return dup, err
+	}
+	return dup, s.countDeclared(ctx, ses, events, stored)
 }
 
 func (s *Store) keepReceipts(ctx context.Context, ses session, receipts []Receipt, gone []string, now time.Time) error {

@@ -56,6 +56,7 @@ type dialect interface {
 	settle() string
 
 	questionDialect
+	declaredDialect
 
 	// migrations are the files beside the common ones, and how versions are kept.
 	migrations() fs.FS

@@ -15,7 +15,9 @@
 //
 // The events are also counted, by minute, hour and day and a few columns, in the transaction that
 // stores, changes or deletes them, and their users and sessions are sketched; questions that these
-// roll-ups can answer are answered from them: counts exactly, users and sessions within a bound.
+// roll-ups can answer are answered from them: counts exactly, users and sessions within a bound. So
+// are declared dimensions and numbers, by hour and day: all processes count what any of them
+// declares, and an answer says how far off it may be where a dimension has more values than it may.
 //
 // Every error has a kind: Invalid when the data itself is refused and the same data will be
 // refused again, Unavailable when the database is away, full or slow and a retry helps, Conflict

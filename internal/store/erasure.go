@@ -85,6 +85,9 @@ func (s *Store) deleteUser(ctx context.Context, ses session, userID string) (int
 	if err := ses.GetContext(ctx, &from, selectFloors+s.d.forUpdate()); err != nil {
 		return 0, err
 	}
+	if err := s.forgetDeclared(ctx, ses, declaredByUser, userID); err != nil {
+		return 0, err
+	}
 	if err := s.forget(ctx, ses, countedByUser, userID); err != nil {
 		return 0, err
 	}

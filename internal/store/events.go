@@ -85,11 +85,18 @@ func (s *Store) Update(ctx context.Context, id string, p Patch, now time.Time) (
 				return err
 			}
 		}
-		if _, err := ses.ExecContext(ctx, update, args...); err != nil {
+		change := func() error {
+			_, err := ses.ExecContext(ctx, update, args...)
 			return err
 		}
-		var err error
-		e, err = get(ctx, ses, id)
+		if p.Metadata != nil {
+			plain := change
+			change = func() error { return s.redescribing(ctx, ses, id, plain) }
+		}
+		err := change()
+		if err == nil {
+			e, err = get(ctx, ses, id)
+		}
 		return err
 	})
 	return e, err
@@ -171,6 +178,9 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		return err
 	}
 	return s.transact(ctx, "DELETE events", func(ctx context.Context, ses session) error {
+		if err := s.forgetDeclared(ctx, ses, declaredByID, s.d.texts([]string{id})); err != nil {
+			return err
+		}
 		if err := s.forget(ctx, ses, countedByID, s.d.texts([]string{id})); err != nil {
 			return err
 		}

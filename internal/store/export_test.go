@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"testing"
+
+	dto "github.com/prometheus/client_model/go"
 )
 
 // WriteSetting reads a server's parameter as the writers' connections have it.
@@ -55,4 +58,25 @@ func CommitWithoutRollups(ctx context.Context, s *Store, b *Batch) (result Resul
 		return err
 	})
 	return result, err
+}
+
+// RollupSizes says how many rows of declared roll-ups there are and how large they are.
+func RollupSizes(t testing.TB, s *Store) string {
+	t.Helper()
+	var n, bytes int64
+	err := s.p.admin.QueryRow("SELECT count(*), coalesce(sum(octet_length(data)), 0) FROM rollup_values").Scan(&n, &bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%d rows of %d bytes", n, bytes)
+}
+
+// AnsweredFromRollups is how many questions were.
+func AnsweredFromRollups(t testing.TB, s *Store) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := s.measured.total.WithLabelValues("rollup").Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetCounter().GetValue()
 }

@@ -70,14 +70,19 @@ type cellRow struct {
 // before lack may be missing.
 func (s *Store) measure(ctx context.Context, m *measurement) (cells []question.Cell, lack *time.Time, err error) {
 	var rows []cellRow
-	var rolled bool
+	var rolled, fromDeclared bool
 	err = s.ask(ctx, func(ctx context.Context, db *sqlx.DB) error {
 		var err error
 		if rows, lack, rolled, err = s.fromRollups(ctx, db, m); err != nil {
 			return err
 		}
-		s.measured.count(rolled)
-		if rolled {
+		if !rolled {
+			if cells, lack, fromDeclared, err = s.fromDeclared(ctx, db, m); err != nil {
+				return err
+			}
+		}
+		s.measured.count(rolled || fromDeclared)
+		if rolled || fromDeclared {
 			return nil
 		}
 		c := newCompiler(s.d)
@@ -88,8 +93,8 @@ func (s *Store) measure(ctx context.Context, m *measurement) (cells []question.C
 		lack, err = completeFrom(ctx, db, m.span.Start)
 		return err
 	})
-	if err != nil {
-		return nil, nil, err
+	if err != nil || fromDeclared {
+		return cells, lack, err
 	}
 	cells = make([]question.Cell, len(rows))
 	for i := range rows {

@@ -100,6 +100,8 @@ type Store struct {
 	// slots holds one element for each question under way.
 	slots    chan struct{}
 	measured measured
+	// declared are the declarations as last read.
+	declared atomic.Pointer[declarations]
 
 	// mu is held for reading while handles are in use and for writing while they are replaced.
 	mu     sync.RWMutex

@@ -58,7 +58,7 @@ func (s *Store) TidyRollups(ctx context.Context) error { return s.tidyRollups(ct
 func (s *Store) tidyRollups(ctx context.Context, least int, rests bool) error {
 	type step func(context.Context, session, *floors, int) (bool, error)
 	// Tidying comes first: a day that cannot be filled must not keep rows from being put together.
-	for _, do := range []step{s.raise, s.tidyCounts, s.tidySketches, s.tidyUsers, s.fill} {
+	for _, do := range []step{s.raise, s.tidyCounts, s.tidySketches, s.tidyUsers, s.declare, s.tidyDeclared, s.fill, s.fillDeclared, s.dropDeclared} {
 		for more := true; more; {
 			began := time.Now()
 			err := s.transact(ctx, "INSERT rollups", func(ctx context.Context, ses session) error {

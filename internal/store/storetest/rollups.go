@@ -318,6 +318,23 @@ func countsTogether(b *bench) {
 	if b.store.Dialect() == "postgres" {
 		stores = []*store.Store{b.store, b.another(), b.another()}
 	}
+	b.contendAll(stores, rounds)
+	b.ok(b.store.TidyRollups(b.Context()))
+	events, err := b.store.List(b.Context(), store.Filter{}, store.Page{Limit: 1000})
+	b.ok(err)
+	w = newWorkload(b, 42)
+	for range 30 {
+		w.askCounts(events)
+		b.sameStats(events, w.rollupSpan())
+	}
+	b.same("all", b.counts(), questiontest.Breakdown(byName(), events))
+	if b.answered("rollup") == 0 {
+		b.Error("roll-ups answered nothing")
+	}
+}
+
+// contendAll lets stores contend, and tidy meanwhile.
+func (b *bench) contendAll(stores []*store.Store, rounds int) {
 	ctx, cancel := context.WithCancel(b.Context())
 	var tidying, wg sync.WaitGroup
 	for _, s := range stores[:2] {
@@ -335,18 +352,6 @@ func countsTogether(b *bench) {
 	wg.Wait()
 	cancel()
 	tidying.Wait()
-	b.ok(b.store.TidyRollups(b.Context()))
-	events, err := b.store.List(b.Context(), store.Filter{}, store.Page{Limit: 1000})
-	b.ok(err)
-	w = newWorkload(b, 42)
-	for range 30 {
-		w.askCounts(events)
-		b.sameStats(events, w.rollupSpan())
-	}
-	b.same("all", b.counts(), questiontest.Breakdown(byName(), events))
-	if b.answered("rollup") == 0 {
-		b.Error("roll-ups answered nothing")
-	}
 }
 
 // contend stores ids that others store too, in an order of its own, and changes and deletes some.

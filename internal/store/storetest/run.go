@@ -22,7 +22,8 @@ func Run(t *testing.T, database Database) {
 		{"commit", commitStories()}, {"duplicates", duplicateStories()}, {"cursor", cursorStories()},
 		{"refused", refusedStories()}, {"events", eventStories()}, {"list", listStories()},
 		{"scan", scanStories()}, {"erasure", erasureStories()}, {"retain", retainStories()}, {"stats", statsStories()},
-		{"questions", questionStories()}, {"rollups", rollupStories()}, {"stats from roll-ups", statsRollupStories()}, {"projections", projectionStories()}, {"journeys", journeyStories()}, {"receipts", receiptStories()},
+		{"questions", questionStories()}, {"rollups", rollupStories()}, {"stats from roll-ups", statsRollupStories()}, {"declared", declaredStories()},
+		{"projections", projectionStories()}, {"journeys", journeyStories()}, {"receipts", receiptStories()},
 		{"state", stateStories()}, {"alerting", alertingStories()}, {"office", officeStories()},
 		{"schema", schemaStories()}, {"together", togetherStories()},
 	} {

@@ -72,6 +72,9 @@ func (w *workload) event() event.Event {
 	return e
 }
 
+// longText is longer than the texts that dimensions count apart.
+var longText = strings.Repeat("long ", 30)
+
 // properties are JSON of every sort, written in different ways for the same values.
 func (w *workload) properties() event.Object {
 	r := w.r
@@ -79,7 +82,7 @@ func (w *workload) properties() event.Object {
 		return nil
 	}
 	plan := pick(r, `"pro"`, `"pro"`, `"free"`, `"\u0070ro"`, `"Pro"`, `"a b"`, `"a!"`, `"a\"b\\c"`, `"true"`, `"42"`, `"é\n\u001f/\u007f"`,
-		`""`, `true`, `false`, `null`, `42`, `42.0`, `4.2e1`, `0`, `-0`, `-0.0`, `-7`, `1e21`, `{"x":1}`, `["pro"]`, `123456789012345678901234567890`)
+		`""`, `true`, `false`, `null`, `42`, `42.0`, `4.2e1`, `0`, `-0`, `-0.0`, `-7`, `1e21`, `{"x":1}`, `["pro"]`, `123456789012345678901234567890`, `"`+longText+`"`)
 	amount := pick(r, `0`, `1`, `2.5`, `10`, `-3.5`, `1e3`, `"12"`, `true`, `null`, `[]`, fmt.Sprintf("%d.25", r.IntN(500)))
 	members := []string{`"plan":` + plan, `"amount":` + amount}
 	for _, odd := range []string{

@@ -1,0 +1,183 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/rollup"
+)
+
+const (
+	// unfilled is safe beside those who store: what it does not see goes later.
+	unfilled = `
+DELETE FROM rollup_values WHERE fresh AND EXISTS (
+    SELECT 1 FROM declarations d WHERE d.id = rollup_values.declaration AND rollup_values.bucket < d.since)`
+
+	// A row that has shrunk stays where events may be gone of which to make the others anew: who
+	// asks for its day is answered from the events that are left. $2 is from when on all are there.
+	freshDays = `
+SELECT DISTINCT date_trunc('day', bucket) FROM (
+    SELECT r.bucket FROM rollup_values r JOIN declarations d ON d.id = r.declaration
+    WHERE r.fresh AND r.bucket >= d.since AND NOT (r.shrunk AND date_trunc('day', r.bucket) < $2) GROUP BY r.bucket HAVING count(*) >= $1) AS hours
+ORDER BY 1 LIMIT 2`
+
+	takeFresh = `
+DELETE FROM rollup_values WHERE fresh AND bucket >= $1 AND bucket < $1::timestamptz + interval '1 day'
+AND NOT (shrunk AND $1 < $2) AND EXISTS (
+    SELECT 1 FROM declarations d WHERE d.id = rollup_values.declaration AND rollup_values.bucket >= d.since)
+RETURNING bucket, declaration, shrunk, data`
+)
+
+// tidyDeclared puts the fresh rows of a day together with the others of their hours and of the day.
+// Rows of hours that are not filled yet go: all events of these are counted when they are.
+func (s *Store) tidyDeclared(ctx context.Context, ses session, from *floors, least int) (more bool, err error) {
+	all, err := s.declarations(ctx, ses)
+	if err != nil || len(all.list) == 0 {
+		return false, err
+	}
+	if slices.ContainsFunc(all.list, func(d declaration) bool { return d.Since.After(dawn) }) {
+		if _, err := ses.ExecContext(ctx, unfilled); err != nil {
+			return false, err
+		}
+	}
+	var days []time.Time
+	if err := ses.SelectContext(ctx, &days, freshDays, least, from.Events); err != nil || len(days) == 0 {
+		return false, err
+	}
+	return len(days) > 1, s.tidyDay(ctx, ses, all, days[0].UTC(), from)
+}
+
+func (s *Store) tidyDay(ctx context.Context, ses session, all *declarations, today time.Time, from *floors) error {
+	hours, shrunk, err := s.takeFresh(ctx, ses, all, today, from)
+	if err != nil {
+		return err
+	}
+	days, err := hours.days(all)
+	if err != nil {
+		return err
+	}
+	if err := s.mergeDeclared(ctx, ses, all, hour, hours.since(from.Hour)); err != nil {
+		return err
+	}
+	if err := s.mergeDeclared(ctx, ses, all, day, days.since(from.Day)); err != nil {
+		return err
+	}
+	return s.remake(ctx, ses, all, today, shrunk, from)
+}
+
+// takeFresh takes the fresh rows of a day, and says of which hours declarations have shrunk.
+func (s *Store) takeFresh(ctx context.Context, ses session, all *declarations, today time.Time, from *floors) (hours portions, shrunk map[time.Time][]int64, err error) {
+	rows, err := ses.QueryContext(ctx, takeFresh, today, from.Events)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	hours, shrunk = portions{}, map[time.Time][]int64{}
+	for rows.Next() {
+		var at time.Time
+		var id int64
+		var gone bool
+		var data []byte
+		if err := rows.Scan(&at, &id, &gone, &data); err != nil {
+			return nil, nil, err
+		}
+		i := all.place(id)
+		if i < 0 {
+			continue
+		}
+		at = at.UTC()
+		if gone && !slices.Contains(shrunk[at], id) {
+			shrunk[at] = append(shrunk[at], id)
+		}
+		m := hours.at(at, all)[i]
+		err := rollup.Parts(data, func(name string, part []byte) error {
+			return m.at(name, all.list[i].spec.Number).merge(part)
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, nil, err
+	}
+	return hours, shrunk, hours.total(all)
+}
+
+func takeDay(ids string) string {
+	return `DELETE FROM rollup_values WHERE declaration IN (` + ids + `) AND width = 86400 AND bucket = $1 AND NOT fresh`
+}
+
+func hoursOfDay(ids string) string {
+	return `
+SELECT bucket, declaration, coalesce(event_name, ''), data FROM rollup_values
+WHERE declaration IN (` + ids + `) AND width = 3600 AND bucket >= $1 AND bucket < $1::timestamptz + interval '1 day' AND NOT fresh`
+}
+
+// remake makes rows anew where something was deleted that cannot be taken out of them: those of
+// hours from the events, and those of the day from its hours.
+func (s *Store) remake(ctx context.Context, ses session, all *declarations, today time.Time, shrunk map[time.Time][]int64, from *floors) error {
+	var touched []int64
+	for at, ids := range shrunk {
+		some, err := all.only(func(d *declaration) bool { return slices.Contains(ids, d.ID) })
+		if err != nil {
+			return err
+		}
+		hours, err := s.recountHours(ctx, ses, some, at, at.Add(hour))
+		if err != nil {
+			return err
+		}
+		if err := s.keepDeclared(ctx, ses, some, hour, hours.since(from.Hour)); err != nil {
+			return err
+		}
+		touched = append(touched, ids...)
+	}
+	if len(touched) == 0 {
+		return nil
+	}
+	some, err := all.only(func(d *declaration) bool { return slices.Contains(touched, d.ID) })
+	if err != nil {
+		return err
+	}
+	if _, err := ses.ExecContext(ctx, takeDay(some.ids()), today); err != nil {
+		return err
+	}
+	hours := portions{}
+	if today.Before(from.Hour) { // its hours are not kept any more
+		hours, err = s.recountHours(ctx, ses, some, today, today.Add(day))
+	} else if rows, asked := ses.QueryContext(ctx, hoursOfDay(some.ids()), today); asked != nil {
+		err = asked
+	} else {
+		err = hours.read(rows, some)
+	}
+	if err != nil {
+		return err
+	}
+	days, err := hours.days(some)
+	if err != nil {
+		return err
+	}
+	return s.keepDeclared(ctx, ses, some, day, days)
+}
+
+// settleDeclared takes what was taken away, and texts with it, out of the rows of now. It waits for
+// others who tidy.
+func (s *Store) settleDeclared(ctx context.Context) error {
+	for _, do := range []func(context.Context, session, *floors, int) (bool, error){s.tidyDeclared, s.dropDeclared} {
+		for more := true; more; {
+			err := s.transact(ctx, "INSERT rollups", func(ctx context.Context, ses session) error {
+				var from floors
+				if err := ses.GetContext(ctx, &from, selectFloors+s.d.forUpdate()); err != nil {
+					return err
+				}
+				var err error
+				more, err = do(ctx, ses, &from, 1)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
