@@ -111,12 +111,16 @@ func (s *idSets) add(r *idsRow) error {
 	} else if !s.m.by.IsZero() {
 		s.totals[r.K] = into[0] // one bucket
 	}
+	read, err := readSketch(r.IDs)
+	if err != nil {
+		return err
+	}
+	read.lost = r.Lost
 	for _, ids := range into {
-		ids.lost += r.Lost
 		if r.ID.Valid {
 			ids.add(hashID(r.ID.String))
 		}
-		if err := ids.merge(r.IDs); err != nil {
+		if err := ids.union(&read); err != nil {
 			return err
 		}
 	}
@@ -125,7 +129,7 @@ func (s *idSets) add(r *idsRow) error {
 
 func set[K comparable](sets map[K]*sketch, key K) *sketch {
 	if sets[key] == nil {
-		sets[key] = &sketch{}
+		sets[key] = &sketch{wide: true}
 	}
 	return sets[key]
 }

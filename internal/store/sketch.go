@@ -13,11 +13,19 @@ const SketchBound = 0.015
 // bytes an id.
 const sketchPrecision = 15
 
+// wideFrom is the size in bytes, of all that was put together, from which on a set that is only
+// counted gives up its small form: some thousand ids. Adding to the small form of a large set costs a
+// hundred times as much.
+const wideFrom = 12 << 10
+
 // sketch estimates how many different ids there are, of which some may be lost. The zero sketch is an
 // empty set.
 type sketch struct {
 	hll  *hyperloglog.Sketch
 	lost int64
+	size int  // of what was merged, in bytes
+	wide bool // the set is counted and not stored, so its form need not be small
+	full bool // it has given up its small form
 }
 
 func (s *sketch) init() {
@@ -35,25 +43,45 @@ func (s *sketch) add(hash uint64) {
 	s.hll.InsertHash(hash)
 }
 
-// merge adds all ids of a sketch as bytes wrote it.
-func (s *sketch) merge(b []byte) error {
+// readSketch reads a set as bytes wrote it.
+func readSketch(b []byte) (sketch, error) {
 	if len(b) == 0 {
-		return nil
+		return sketch{}, nil
 	}
-	var other hyperloglog.Sketch
-	if err := other.UnmarshalBinary(b); err != nil {
-		return err
-	}
-	s.init()
-	return s.hll.Merge(&other)
+	s := sketch{hll: new(hyperloglog.Sketch), size: len(b)}
+	return s, s.hll.UnmarshalBinary(b)
 }
 
+// merge adds all ids of a sketch as bytes wrote it.
+func (s *sketch) merge(b []byte) error {
+	other, err := readSketch(b)
+	if err != nil {
+		return err
+	}
+	return s.union(&other)
+}
+
+// union adds all ids of another sketch, which stays as it is.
 func (s *sketch) union(other *sketch) error {
 	s.lost += other.lost
 	if other.hll == nil {
 		return nil
 	}
-	s.init()
+	s.size += other.size
+	switch {
+	case s.hll == nil:
+		s.hll = other.hll.Clone()
+		return nil
+	case s.wide && !s.full && s.size >= wideFrom:
+		full, err := hyperloglog.NewSketch(sketchPrecision, false)
+		if err != nil {
+			return err
+		}
+		if err := full.Merge(s.hll); err != nil {
+			return err
+		}
+		s.hll, s.full = full, true
+	}
 	return s.hll.Merge(other.hll)
 }
 

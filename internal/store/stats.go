@@ -150,7 +150,7 @@ func (*Store) sketchedUsers(ctx context.Context, tx *sqlx.Tx, st *Stats, list []
 		return err
 	}
 	defer rows.Close()
-	var all sketch
+	all := sketch{wide: true}
 	var lost int64
 	for rows.Next() {
 		var ids []byte
