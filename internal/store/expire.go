@@ -86,10 +86,10 @@ var agedTables = []struct {
 
 const (
 	bucketsAtOnce = 200
-	// deleteAged has the name of a table twice.
+	// deleteAged has the name of a table twice. Fresh rows count for wider buckets too.
 	deleteAged = `
-DELETE FROM %[1]s WHERE width = $1 AND bucket IN (
-    SELECT DISTINCT bucket FROM %[1]s WHERE width = $1 AND bucket < $2 ORDER BY bucket LIMIT $3)`
+DELETE FROM %[1]s WHERE NOT fresh AND width = $1 AND bucket IN (
+    SELECT DISTINCT bucket FROM %[1]s WHERE NOT fresh AND width = $1 AND bucket < $2 ORDER BY bucket LIMIT $3)`
 )
 
 // ExpireRollups deletes the oldest buckets that are older than Config.Keep lets them become, some at

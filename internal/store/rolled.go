@@ -129,21 +129,45 @@ func up(t time.Time, width time.Duration) time.Time {
 // source is a table of counts: roll-ups, and events that count for one each.
 func source(list []piece, args *arguments) string {
 	const columns = ", event_type, event_name, severity, source, processed, "
-	parts := make([]string, len(list))
-	for i, p := range list {
+	var parts []string
+	for _, condition := range rolledRows(list, args) {
+		parts = append(parts, "SELECT bucket AS ts"+columns+"events AS n, sampled FROM rollups WHERE "+condition)
+	}
+	for _, p := range list {
 		one := "1::bigint"
 		if p.negative {
 			one = "-1::bigint"
 		}
-		if p.width > 0 {
-			parts[i] = "SELECT bucket AS ts" + columns + "events AS n, sampled FROM rollups WHERE width = " +
-				strconv.Itoa(int(p.width/time.Second)) + " AND bucket >= " + args.bind(p.from) + " AND bucket < " + args.bind(p.to)
-		} else {
-			parts[i] = "SELECT ts" + columns + one + " AS n, CASE WHEN sample_rate < 1 THEN " + one +
-				" ELSE 0 END AS sampled FROM events WHERE ts >= " + args.bind(p.from) + " AND ts < " + args.bind(p.to)
+		if p.width == 0 {
+			parts = append(parts, "SELECT ts"+columns+one+" AS n, CASE WHEN sample_rate < 1 THEN "+one+
+				" ELSE 0 END AS sampled FROM events WHERE ts >= "+args.bind(p.from)+" AND ts < "+args.bind(p.to))
 		}
 	}
 	return "(" + strings.Join(parts, " UNION ALL ") + ") AS rolled"
+}
+
+// rolledRows are conditions on the rows of roll-ups that whole buckets are made of: the tidy ones of
+// each piece, and all fresh ones. Whole buckets follow each other without a gap, and a fresh row that
+// begins in one of them is no wider.
+func rolledRows(list []piece, args *arguments) (conditions []string) {
+	var from, to time.Time
+	for _, p := range list {
+		if p.width == 0 {
+			continue
+		}
+		conditions = append(conditions, "width = "+strconv.Itoa(int(p.width/time.Second))+" AND NOT fresh AND bucket >= "+
+			args.bind(p.from)+" AND bucket < "+args.bind(p.to))
+		if len(conditions) == 1 || p.from.Before(from) {
+			from = p.from
+		}
+		if len(conditions) == 1 || p.to.After(to) {
+			to = p.to
+		}
+	}
+	if len(conditions) > 0 {
+		conditions = append(conditions, "fresh AND width IN (60, 3600, 86400) AND bucket >= "+args.bind(from)+" AND bucket < "+args.bind(to))
+	}
+	return conditions
 }
 
 func earlier(a, b time.Time) time.Time {

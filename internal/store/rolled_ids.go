@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -43,16 +42,16 @@ func (m *measurement) compileIDs(c *compiler, list []piece) string {
 		key = "event_name"
 	}
 	where := strings.Join(append([]string{""}, c.where(m.where)...), " AND ")
-	parts := make([]string, len(list))
-	for i, p := range list {
-		from, to := c.args.bind(p.from), c.args.bind(p.to)
-		if p.width > 0 {
-			parts[i] = "SELECT bucket AS ts, " + key + " AS k, " + sketches + " AS ids, NULL::text AS id, lost FROM rollup_ids WHERE width = " +
-				strconv.Itoa(int(p.width/time.Second)) + " AND bucket >= " + from + " AND bucket < " + to + " AND " + named + where
-		} else {
+	var parts []string
+	for _, condition := range rolledRows(list, &c.args) {
+		parts = append(parts, "SELECT bucket AS ts, "+key+" AS k, "+sketches+" AS ids, NULL::text AS id, lost FROM rollup_ids WHERE "+
+			condition+" AND "+named+where)
+	}
+	for _, p := range list {
+		if p.width == 0 {
 			// No calendar that sketches can answer divides an hour.
-			parts[i] = "SELECT DISTINCT date_trunc('hour', events.ts) AS ts, " + key + " AS k, NULL::bytea AS ids, " + id +
-				" AS id, 0::bigint AS lost FROM events WHERE events.ts >= " + from + " AND events.ts < " + to + where
+			parts = append(parts, "SELECT DISTINCT date_trunc('hour', events.ts) AS ts, "+key+" AS k, NULL::bytea AS ids, "+id+
+				" AS id, 0::bigint AS lost FROM events WHERE events.ts >= "+c.args.bind(p.from)+" AND events.ts < "+c.args.bind(p.to)+where)
 		}
 	}
 	return strings.Join(parts, " UNION ALL ")

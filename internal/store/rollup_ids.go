@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 )
 
@@ -32,8 +33,8 @@ func (m sketches) at(key sketchKey) *sketchPair {
 	return pair
 }
 
-// add puts the ids of an event into the sketches of its buckets.
-func (m sketches) add(e *counted, from *floors) {
+// add puts the ids of an event into the sketches of its buckets of a width.
+func (m sketches) add(e *counted, width time.Duration) {
 	var u, s uint64
 	if e.user != "" {
 		u = hashID(e.user)
@@ -41,19 +42,14 @@ func (m sketches) add(e *counted, from *floors) {
 	if e.session != "" {
 		s = hashID(e.session)
 	}
-	for _, width := range idLevels {
-		if e.at.Before(from.of(width)) {
-			continue
+	bucket := e.at.Truncate(width)
+	for _, key := range [...]sketchKey{{bucket, width, false, ""}, {bucket, width, true, e.name}} {
+		pair := m.at(key)
+		if e.user != "" {
+			pair.users.add(u)
 		}
-		bucket := e.at.Truncate(width)
-		for _, key := range [...]sketchKey{{bucket, width, false, ""}, {bucket, width, true, e.name}} {
-			pair := m.at(key)
-			if e.user != "" {
-				pair.users.add(u)
-			}
-			if e.session != "" {
-				pair.sessions.add(s)
-			}
+		if e.session != "" {
+			pair.sessions.add(s)
 		}
 	}
 }
@@ -88,21 +84,20 @@ type losses map[sketchKey]*lossPair
 type lossPair struct{ users, sessions map[string]bool }
 
 func (m losses) add(e *counted, from *floors) {
-	for _, width := range idLevels {
-		if e.at.Before(from.of(width)) {
-			continue
+	width, ok := from.narrowest(e.at, idLevels)
+	if !ok {
+		return
+	}
+	bucket := e.at.Truncate(width)
+	for _, key := range [...]sketchKey{{bucket, width, false, ""}, {bucket, width, true, e.name}} {
+		if m[key] == nil {
+			m[key] = &lossPair{map[string]bool{}, map[string]bool{}}
 		}
-		bucket := e.at.Truncate(width)
-		for _, key := range [...]sketchKey{{bucket, width, false, ""}, {bucket, width, true, e.name}} {
-			if m[key] == nil {
-				m[key] = &lossPair{map[string]bool{}, map[string]bool{}}
-			}
-			if e.user != "" {
-				m[key].users[e.user] = true
-			}
-			if e.session != "" {
-				m[key].sessions[e.session] = true
-			}
+		if e.user != "" {
+			m[key].users[e.user] = true
+		}
+		if e.session != "" {
+			m[key].sessions[e.session] = true
 		}
 	}
 }
@@ -124,7 +119,7 @@ const (
 SELECT width, bucket, sum(lost)::bigint AS lost FROM rollup_ids WHERE fresh GROUP BY width, bucket
 HAVING count(*) >= $1 OR sum(lost) > 0 ORDER BY width, bucket LIMIT $2`
 	takeSketches = `
-DELETE FROM rollup_ids WHERE width = $1 AND bucket = $2 RETURNING event_name, users, sessions, lost`
+DELETE FROM rollup_ids WHERE fresh = ($1 = 'fresh') AND width = $2 AND bucket = $3 RETURNING event_name, users, sessions, lost`
 	dropSketches = `
 DELETE FROM rollup_ids WHERE width IN (3600, 86400) AND bucket >= $1 AND bucket < $1::timestamptz + interval '1 day'`
 	idsOfDay = `
@@ -132,44 +127,65 @@ SELECT DISTINCT date_trunc('hour', ts) AS bucket, event_name, coalesce(user_id, 
 FROM events WHERE ts >= $1 AND ts < $1::timestamptz + interval '1 day'`
 )
 
-// tidySketches merges the sketches of some buckets, or makes them anew where events were deleted.
+// tidySketches puts the fresh sketches of some buckets into the buckets of all widths, or makes those
+// of a day anew where events were deleted.
 func (s *Store) tidySketches(ctx context.Context, ses session, from *floors, least int) (more bool, err error) {
 	var buckets []untidyBucket
 	if err := ses.SelectContext(ctx, &buckets, untidySketches, least, sketchesAtOnce); err != nil {
 		return false, err
 	}
-	anew := map[time.Time]bool{} // days
+	days := map[time.Time][]untidyBucket{}
 	for _, b := range buckets {
 		of := b.Bucket.UTC().Truncate(day)
-		if anew[of] {
-			continue
-		}
+		days[of] = append(days[of], b)
+	}
+	for of, list := range days {
+		lost, err := s.mergeSketches(ctx, ses, list, from)
 		// Where events are gone for their age the rest of them would count too few.
-		whole := !of.Before(from.Events)
-		lost := b.Lost > 0 && whole
-		if !lost {
-			if lost, err = s.mergeSketches(ctx, ses, b.Bucket.UTC(), b.width()); err != nil {
-				return false, err
-			}
+		if err == nil && lost && !of.Before(from.Events) {
+			err = s.resketch(ctx, ses, of, from)
 		}
-		if lost && whole {
-			anew[of] = true
-			if err := s.resketch(ctx, ses, of, from); err != nil {
-				return false, err
-			}
+		if err != nil {
+			return false, err
 		}
 	}
 	return len(buckets) == sketchesAtOnce, nil
 }
 
-// mergeSketches reports whether the bucket has lost ids.
-func (s *Store) mergeSketches(ctx context.Context, ses session, bucket time.Time, width time.Duration) (lost bool, err error) {
-	rows, err := ses.QueryContext(ctx, takeSketches, int32(width/time.Second), bucket)
+// mergeSketches puts the fresh sketches of some buckets of a day where they belong, and reports
+// whether they have lost ids.
+func (s *Store) mergeSketches(ctx context.Context, ses session, buckets []untidyBucket, from *floors) (lost bool, err error) {
+	m := sketches{}
+	for _, b := range buckets {
+		widths := from.reached(b.Bucket.UTC(), b.width(), idLevels)
+		gone, err := m.take(ctx, ses, "fresh", b.Bucket.UTC(), b.width(), widths)
+		if err != nil {
+			return false, err
+		}
+		lost = lost || gone
+	}
+	into := map[sketchKey]bool{}
+	for key := range m {
+		into[sketchKey{bucket: key.bucket, width: key.width}] = true
+	}
+	for key := range into {
+		gone, err := m.take(ctx, ses, "tidy", key.bucket, key.width, []time.Duration{key.width})
+		if err != nil {
+			return false, err
+		}
+		lost = lost || gone
+	}
+	return lost, s.keepSketches(ctx, ses, m, false)
+}
+
+// take deletes the rows of a bucket, the fresh or the tidy ones, adds them to the buckets of some
+// widths, and reports whether they have lost ids.
+func (m sketches) take(ctx context.Context, ses session, which string, bucket time.Time, width time.Duration, into []time.Duration) (lost bool, err error) {
+	rows, err := ses.QueryContext(ctx, takeSketches, which, int32(width/time.Second), bucket)
 	if err != nil {
 		return false, err
 	}
 	defer rows.Close()
-	m := sketches{}
 	for rows.Next() {
 		var name sql.NullString
 		var users, sessions []byte
@@ -178,19 +194,15 @@ func (s *Store) mergeSketches(ctx context.Context, ses session, bucket time.Time
 			return false, err
 		}
 		lost = lost || gone > 0
-		pair := m.at(sketchKey{bucket, width, name.Valid, name.String})
-		pair.lost += gone
-		if err := pair.users.merge(users); err != nil {
-			return false, err
-		}
-		if err := pair.sessions.merge(sessions); err != nil {
-			return false, err
+		for _, w := range into {
+			pair := m.at(sketchKey{bucket.Truncate(w), w, name.Valid, name.String})
+			pair.lost += gone
+			if err := errors.Join(pair.users.merge(users), pair.sessions.merge(sessions)); err != nil {
+				return false, err
+			}
 		}
 	}
-	if err := rows.Err(); err != nil {
-		return false, err
-	}
-	return lost, s.keepSketches(ctx, ses, m, false)
+	return lost, rows.Err()
 }
 
 // resketch makes the sketches of a day and its hours anew from the events.
@@ -207,7 +219,9 @@ func (s *Store) resketch(ctx context.Context, ses session, of time.Time, from *f
 			return err
 		}
 		e.at = e.at.UTC()
-		m.add(&e, from)
+		for _, width := range from.reached(e.at, 0, idLevels) {
+			m.add(&e, width)
+		}
 	}
 	if err := rows.Err(); err != nil {
 		return err

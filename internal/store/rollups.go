@@ -10,6 +10,9 @@ import (
 // Roll-ups. Every transaction that changes events adds rows that say so, so in any snapshot the
 // roll-ups of a bucket add up to the events in it: over crashes, retries and writers at the same
 // time. Nobody updates a row, so nobody waits.
+//
+// Such fresh rows stand in the narrowest bucket there is and count for the wider ones about it too,
+// until the background has put them into the buckets of all widths.
 
 // The widths of buckets, in UTC.
 const (
@@ -51,6 +54,26 @@ func (f *floors) of(width time.Duration) time.Time {
 	}
 }
 
+// narrowest is the narrowest of some widths, from the widest, that has buckets at a moment.
+func (f *floors) narrowest(at time.Time, levels []time.Duration) (width time.Duration, ok bool) {
+	for _, w := range levels {
+		if !at.Before(f.of(w)) {
+			width, ok = w, true
+		}
+	}
+	return width, ok
+}
+
+// reached are the widths, from the widest, whose buckets a fresh row of a narrower one is put into.
+func (f *floors) reached(at time.Time, width time.Duration, levels []time.Duration) (widths []time.Duration) {
+	for _, w := range levels {
+		if w >= width && !at.Before(f.of(w)) {
+			widths = append(widths, w)
+		}
+	}
+	return widths
+}
+
 // floors are those that were last read, or are read now.
 func (s *Store) floors(ctx context.Context, ses session) (*floors, error) {
 	if f := s.known.Load(); f != nil {
@@ -89,18 +112,17 @@ type rollupCount struct{ events, sampled int64 }
 
 type rollupCounts map[rollupKey]rollupCount
 
-// add counts an event in the buckets of all widths, or takes it out where sign is negative.
+// add counts an event in its narrowest bucket, or takes it out where sign is negative.
 func (m rollupCounts) add(e *counted, sign int64, from *floors) {
-	for _, width := range countLevels {
-		if e.at.Before(from.of(width)) {
-			continue
-		}
-		n := rollupCount{events: sign}
-		if e.sampled {
-			n.sampled = sign
-		}
-		m.merge(rollupKey{e.at.Truncate(width), width, e.processed, e.kind, e.name, e.severity, e.source}, n)
+	width, ok := from.narrowest(e.at, countLevels)
+	if !ok {
+		return
 	}
+	n := rollupCount{events: sign}
+	if e.sampled {
+		n.sampled = sign
+	}
+	m.merge(rollupKey{e.at.Truncate(width), width, e.processed, e.kind, e.name, e.severity, e.source}, n)
 }
 
 func (m rollupCounts) merge(key rollupKey, n rollupCount) {
@@ -140,7 +162,9 @@ func (s *Store) rollUp(ctx context.Context, ses session, events []event.Event, s
 	for _, i := range stored {
 		e := countedOf(&events[i])
 		counts.add(&e, 1, from)
-		ids.add(&e, from)
+		if width, ok := from.narrowest(e.at, idLevels); ok {
+			ids.add(&e, width)
+		}
 		users.add(&e, 1, from)
 	}
 	if err := s.keepCounts(ctx, ses, counts, true); err != nil {

@@ -134,15 +134,14 @@ func hasBuckets(list []piece) bool {
 // sketches make its bound wider.
 func (*Store) sketchedUsers(ctx context.Context, tx *sqlx.Tx, st *Stats, list []piece) error {
 	var args arguments
-	parts := make([]string, len(list))
-	for i, p := range list {
-		from, to := args.bind(p.from), args.bind(p.to)
-		if p.width > 0 {
-			parts[i] = "SELECT users AS ids, NULL::text AS id, lost FROM rollup_ids WHERE width = " + strconv.Itoa(int(p.width/time.Second)) +
-				" AND bucket >= " + from + " AND bucket < " + to + " AND event_name IS NULL"
-		} else {
-			parts[i] = "SELECT DISTINCT NULL::bytea AS ids, user_id AS id, 0::bigint AS lost FROM events WHERE ts >= " + from +
-				" AND ts < " + to + " AND user_id IS NOT NULL"
+	var parts []string
+	for _, condition := range rolledRows(list, &args) {
+		parts = append(parts, "SELECT users AS ids, NULL::text AS id, lost FROM rollup_ids WHERE "+condition+" AND event_name IS NULL")
+	}
+	for _, p := range list {
+		if p.width == 0 {
+			parts = append(parts, "SELECT DISTINCT NULL::bytea AS ids, user_id AS id, 0::bigint AS lost FROM events WHERE ts >= "+
+				args.bind(p.from)+" AND ts < "+args.bind(p.to)+" AND user_id IS NOT NULL")
 		}
 	}
 	rows, err := tx.QueryContext(ctx, strings.Join(parts, " UNION ALL "), args...)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -113,12 +115,12 @@ const (
 	untidyCounts = `
 SELECT width, bucket FROM rollups WHERE fresh GROUP BY width, bucket HAVING count(*) >= $1 ORDER BY width, bucket LIMIT $2`
 	takeCounts = `
-DELETE FROM rollups WHERE width = $1 AND bucket = ANY(($2::text[])::timestamptz[])
+DELETE FROM rollups WHERE fresh = ($1 = 'fresh') AND width = $2 AND bucket = ANY(($3::text[])::timestamptz[])
 RETURNING bucket, processed, event_type, event_name, severity, coalesce(source, ''), events, sampled`
 )
 
-// tidyCounts puts the rows of some buckets together.
-func (s *Store) tidyCounts(ctx context.Context, ses session, _ *floors, least int) (more bool, err error) {
+// tidyCounts puts the fresh rows of some buckets into the buckets of all widths.
+func (s *Store) tidyCounts(ctx context.Context, ses session, from *floors, least int) (more bool, err error) {
 	var buckets []untidyBucket
 	if err := ses.SelectContext(ctx, &buckets, untidyCounts, least, countsAtOnce); err != nil {
 		return false, err
@@ -127,20 +129,38 @@ func (s *Store) tidyCounts(ctx context.Context, ses session, _ *floors, least in
 	for _, b := range buckets {
 		of[b.width()] = append(of[b.width()], b.Bucket)
 	}
+	counts := rollupCounts{}
 	for width, list := range of {
-		counts := rollupCounts{}
-		rows, err := ses.QueryContext(ctx, takeCounts, int32(width/time.Second), s.d.texts(stamps(list)))
-		if err != nil {
-			return false, err
-		}
-		if err := counts.read(rows, func(rollupKey) []time.Duration { return []time.Duration{width} }); err != nil {
-			return false, err
-		}
-		if err := s.keepCounts(ctx, ses, counts, false); err != nil {
+		reached := func(key rollupKey) []time.Duration { return from.reached(key.bucket, width, countLevels) }
+		if err := counts.take(ctx, s, ses, "fresh", width, list, reached); err != nil {
 			return false, err
 		}
 	}
-	return len(buckets) == countsAtOnce, nil
+	into := map[time.Duration]map[time.Time]bool{}
+	for key := range counts {
+		if into[key.width] == nil {
+			into[key.width] = map[time.Time]bool{}
+		}
+		into[key.width][key.bucket] = true
+	}
+	for width, list := range into {
+		same := func(rollupKey) []time.Duration { return []time.Duration{width} }
+		if err := counts.take(ctx, s, ses, "tidy", width, slices.Collect(maps.Keys(list)), same); err != nil {
+			return false, err
+		}
+	}
+	return len(buckets) == countsAtOnce, s.keepCounts(ctx, ses, counts, false)
+}
+
+// take deletes the rows of some buckets of a width, the fresh or the tidy ones, and adds them.
+func (m rollupCounts) take(ctx context.Context, s *Store, ses session, which string, width time.Duration, buckets []time.Time,
+	into func(rollupKey) []time.Duration,
+) error {
+	rows, err := ses.QueryContext(ctx, takeCounts, which, int32(width/time.Second), s.d.texts(stamps(buckets)))
+	if err != nil {
+		return err
+	}
+	return m.read(rows, into)
 }
 
 // read adds rows to the buckets of the widths that into names, and closes them.
@@ -152,7 +172,8 @@ func (m rollupCounts) read(rows *sql.Rows, into func(rollupKey) []time.Duration)
 		if err := rows.Scan(&key.bucket, &key.processed, &key.kind, &key.name, &key.severity, &key.source, &n.events, &n.sampled); err != nil {
 			return err
 		}
-		at := key.bucket.UTC()
+		key.bucket = key.bucket.UTC()
+		at := key.bucket
 		for _, key.width = range into(key) {
 			key.bucket = at.Truncate(key.width)
 			m.merge(key, n)

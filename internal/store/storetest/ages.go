@@ -110,6 +110,7 @@ func edgesWithoutMinutes(b *bench) {
 		list = append(list, e)
 	}
 	b.commit(list...)
+	b.ok(b.store.TidyRollups(b.Context()))
 	b.clock.advance(10 * day)
 	b.ok(b.store.TidyRollups(b.Context()))
 	if n, err := b.store.ExpireRollups(b.Context()); err != nil || n == 0 {
