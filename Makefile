@@ -7,7 +7,7 @@ SHELL := bash
 BIN := bin/tidemark
 TOOL := go tool -modfile=internal/tools/go.mod
 
-.PHONY: build run tools collector-sources test race lint check-rules generate check-generated fuzz vuln test-faults test-parity bench clean compiler
+.PHONY: build run tools collector-sources test test-client race lint check-rules generate check-generated fuzz vuln test-faults test-parity bench clean compiler
 
 build: compiler
 	go build -trimpath -o $(BIN) ./cmd/tidemark
@@ -39,16 +39,26 @@ collector-sources:
 run: build
 	$(BIN) serve
 
-test: compiler
+# The client and the examples are modules of their own. Their tests run the program that is built.
+MODULES := client examples
+IN_MODULES = @export TIDEMARK_TEST_PROGRAM=$(CURDIR)/$(BIN); for m in $(MODULES); do echo "in $$m"; (cd $$m && $(1)); done
+
+test: build
 	go test ./...
+	$(call IN_MODULES,go test ./...)
+
+test-client: build
+	$(call IN_MODULES,go test -count=1 ./...)
 
 race:
 	go test -race -short ./...
+	$(call IN_MODULES,go test -race -short ./...)
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet ./...
 	$(TOOL) staticcheck ./...
+	$(call IN_MODULES,go vet ./... && go tool -modfile=../internal/tools/go.mod staticcheck ./...)
 
 # The alert rules: syntax and lint by the real promtool, pint, then the rules' own tests.
 RULES := $(wildcard alerts/*.rules.yaml)
@@ -69,17 +79,23 @@ check-generated: generate
 FUZZTIME ?= 10s
 fuzz: compiler
 	@bin=$$(mktemp -d); trap 'rm -rf "$$bin"' EXIT; \
-	targets=$$(grep -roE --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' .); \
-	go test -c -gcflags='./...=-d=libfuzzer' -o "$$bin/" $$(sed 's,/[^/]*$$,,' <<<"$$targets" | sort -u); \
-	while IFS=: read -r file func; do \
-	  dir=$$(dirname "$$file"); f=$${func#func }; echo "fuzz $$dir $$f"; \
-	  (cd "$$dir" && "$$bin/$$(basename "$$dir").test" -test.run '^$$' -test.fuzz "^$$f\$$" \
-	    -test.fuzztime $(FUZZTIME) -test.fuzzcachedir "$$(go env GOCACHE)/fuzz/own/$$dir"); \
-	done <<<"$$targets"
+	for module in . $(MODULES); do ( \
+	  cd $$module; \
+	  targets=$$(grep -roE --include='*_test.go' $(MODULES:%=--exclude-dir=%) '^func Fuzz[A-Za-z0-9]+' . || true); \
+	  [[ -n $$targets ]] || exit 0; \
+	  mkdir -p "$$bin/$$module"; \
+	  go test -c -gcflags='./...=-d=libfuzzer' -o "$$bin/$$module/" $$(sed 's,/[^/]*$$,,' <<<"$$targets" | sort -u); \
+	  while IFS=: read -r file func; do \
+	    dir=$$(cd "$$(dirname "$$file")" && pwd); f=$${func#func }; echo "fuzz $$module $$(dirname "$$file") $$f"; \
+	    (cd "$$dir" && "$$bin/$$module/$$(basename "$$dir").test" -test.run '^$$' -test.fuzz "^$$f\$$" \
+	      -test.fuzztime $(FUZZTIME) -test.fuzzcachedir "$$(go env GOCACHE)/fuzz/own/$$module/$$(dirname "$$file")"); \
+	  done <<<"$$targets"; \
+	); done
 
 # Reports vulnerabilities in what the program calls; needs the vulnerability database.
 vuln:
 	$(TOOL) govulncheck ./...
+	$(call IN_MODULES,go tool -modfile=../internal/tools/go.mod govulncheck ./...)
 
 # The same rules and samples in a real Prometheus and in the service: every sample and every
 # notification must be equal. Takes a minute.
@@ -95,6 +111,7 @@ bench: build $(TOOLS)/prometheus
 	go run ./cmd/tidemark-bench -tidemark $(BIN) -json bin/bench.json
 	cat bin/bench.json
 	go test -run '^$$' -bench 'Middleware|Scrape' -benchtime 2s ./internal/httpapi ./internal/telemetry
+	cd client && go test -run '^$$' -bench . -benchtime 1000000x .
 
 clean:
 	rm -rf bin
