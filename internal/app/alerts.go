@@ -134,7 +134,7 @@ func (a *App) startAlerts(context.Context) error {
 	if a.alerts == nil {
 		return nil
 	}
-	if err := a.alerts.Start(a.addr.String()); err != nil {
+	if err := a.alerts.Start(a.instance()); err != nil {
 		return err
 	}
 	a.started("alerts", a.alerts.Stop)

@@ -33,6 +33,17 @@ import (
 type Options struct {
 	Log    io.Writer              // where log lines go
 	Config func() (Config, error) // reads the configuration again, for Reload; nil = nothing to reload
+
+	// Host is the program that the service lives in and whose server serves Handler; nil = the
+	// service listens for itself.
+	Host *Host
+}
+
+// Host is a program that has the service inside.
+type Host struct {
+	Logger   *slog.Logger // instead of Options.Log and the configured level and format
+	Instance string       // names the service in its metrics, as the listen address otherwise does
+	Trusted  bool         // the host decides who may call Handler: no keys are needed
 }
 
 // App is the service.
@@ -88,9 +99,13 @@ func New(cfg Config, opt Options) (*App, error) {
 		return nil, fmt.Errorf("naming this process: %w", err)
 	}
 	registry := prometheus.NewRegistry()
+	logger := newLogger(opt.Log, cfg.Log.Format, level)
+	if opt.Host != nil {
+		logger = opt.Host.Logger
+	}
 	return &App{
 		cfg: cfg, opt: opt, level: level, registry: registry, process: process.String(),
-		logger:  newLogger(opt.Log, cfg.Log.Format, level),
+		logger:  logger,
 		metrics: newAppMetrics(registry),
 		failed:  make(chan error, 1),
 	}, nil
@@ -104,7 +119,7 @@ func (a *App) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.logger.Info("tidemark is ready", "version", Version(), "address", a.addr.String(),
+	a.logger.Info("tidemark is ready", "version", Version(), "address", a.instance(),
 		"store", a.store.Dialect(), "took", time.Since(began).Round(time.Millisecond).String())
 	return nil
 }
@@ -119,8 +134,19 @@ func (a *App) take(ctx context.Context, steps ...func(context.Context) error) er
 	return nil
 }
 
-// Addr is where the service listens, after Start.
+// Addr is where the service listens, after Start; nil inside a host.
 func (a *App) Addr() net.Addr { return a.addr }
+
+// Handler is the whole API, after Start.
+func (a *App) Handler() http.Handler { return a.door }
+
+// instance names this service among others.
+func (a *App) instance() string {
+	if a.opt.Host != nil {
+		return a.opt.Host.Instance
+	}
+	return a.addr.String()
+}
 
 // Failed delivers the error that makes the service unable to go on.
 func (a *App) Failed() <-chan error { return a.failed }

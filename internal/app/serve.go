@@ -27,6 +27,9 @@ func (a *App) listen(ctx context.Context) error {
 	if err := a.refuseOpenDoor(); err != nil {
 		return err
 	}
+	if a.opt.Host != nil {
+		return a.listenAdmin(ctx)
+	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Web.ListenAddress)
 	if err != nil {
 		return fmt.Errorf("listening: %w; choose another address with --web.listen-address", err)
@@ -87,9 +90,17 @@ func (a *App) listenAdmin(ctx context.Context) error {
 	return nil
 }
 
-// refuseOpenDoor keeps a service without keys on loopback.
+// refuseOpenDoor keeps a service without keys on loopback, and out of a host that does not say
+// that it lets nobody in.
 func (a *App) refuseOpenDoor() error {
-	if a.access.Any() || !a.access.Known() || a.cfg.Web.onLoopback() {
+	if a.access.Any() || !a.access.Known() {
+		return nil
+	}
+	if h := a.opt.Host; h != nil && !h.Trusted {
+		return fmt.Errorf("no access keys are configured, so everybody who reaches the host's handler could read and change everything. "+
+			"Create a key first: tidemark keys create my-app --scope admin --data.dir %s, or let the host decide who may call (Trusted)", a.cfg.Data.Dir)
+	}
+	if a.opt.Host != nil || a.cfg.Web.onLoopback() {
 		return nil
 	}
 	return fmt.Errorf("no access keys are configured, so everybody who reaches %s could read and change everything. "+
