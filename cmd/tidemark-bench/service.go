@@ -121,6 +121,9 @@ func (s *service) flush(ctx context.Context) error {
 	}
 	a, err := s.client.Do(q)
 	if err != nil {
+		if ctx.Err() == nil && os.IsTimeout(err) {
+			return nil
+		}
 		return err
 	}
 	return a.Body.Close()

@@ -115,11 +115,15 @@ func (s *idSets) add(r *idsRow) error {
 		return err
 	}
 	read.lost = r.Lost
-	for _, ids := range into {
+	for i, ids := range into {
 		if r.ID.Valid {
 			ids.add(hashID(r.ID.String))
 		}
-		if err := ids.union(&read); err != nil {
+		add := ids.union
+		if i == len(into)-1 {
+			add = ids.absorb
+		}
+		if err := add(&read); err != nil {
 			return err
 		}
 	}

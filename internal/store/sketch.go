@@ -58,7 +58,17 @@ func (s *sketch) merge(b []byte) error {
 	if err != nil {
 		return err
 	}
-	return s.union(&other)
+	return s.absorb(&other)
+}
+
+// absorb is union with a sketch that nobody needs afterwards.
+func (s *sketch) absorb(other *sketch) error {
+	if s.hll != nil || other.hll == nil {
+		return s.union(other)
+	}
+	s.lost += other.lost
+	s.hll, s.size = other.hll, s.size+other.size
+	return nil
 }
 
 // union adds all ids of another sketch, which stays as it is.
@@ -89,6 +99,7 @@ func (s *sketch) bytes() ([]byte, error) {
 	if s.hll == nil {
 		return []byte{}, nil
 	}
+	s.hll.Estimate() // puts it into its smallest form, which is read fastest
 	return s.hll.MarshalBinary()
 }
 
