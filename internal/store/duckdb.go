@@ -165,7 +165,7 @@ func (*duck) load(_ context.Context, ses session, table string, _ []string, rows
 // appending runs fn with an appender to a table. The appender works inside the connection's
 // transaction.
 func appending(ses session, table string, fn func(*duckdb.Appender) error) error {
-	return ses.conn.Raw(func(conn any) error {
+	return ses.raw(func(conn any) error {
 		a, err := duckdb.NewAppenderFromConn(conn.(driver.Conn), "", table)
 		if err != nil {
 			return err

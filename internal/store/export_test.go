@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"fmt"
 	"testing"
 
@@ -79,4 +80,11 @@ func AnsweredFromRollups(t testing.TB, s *Store) float64 {
 		t.Fatal(err)
 	}
 	return m.GetCounter().GetValue()
+}
+
+// FindDeadConnection finds in a transaction what a driver says of a connection that is gone.
+func FindDeadConnection(ctx context.Context, s *Store) error {
+	return s.transact(ctx, "SELECT", func(_ context.Context, ses session) error {
+		return ses.raw(func(any) error { return driver.ErrBadConn })
+	})
 }

@@ -16,7 +16,7 @@ func (*postgres) load(_ context.Context, ses session, table string, columns []st
 	if len(rows) == 0 {
 		return nil
 	}
-	return ses.conn.Raw(func(conn any) (err error) {
+	return ses.raw(func(conn any) (err error) {
 		// The table and its columns are constants of this package.
 		stmt, err := conn.(driver.Conn).Prepare("COPY " + table + " (" + strings.Join(columns, ", ") + ") FROM STDIN")
 		if err != nil {

@@ -126,7 +126,7 @@ type copyIn interface {
 // copyEvents streams the events in COPY's text format. It goes below database/sql because a call a
 // row, with its values boxed, costs more than all the rest of the client's work.
 func copyEvents(ses session, events []event.Event, order []int) error {
-	return ses.conn.Raw(func(conn any) (err error) {
+	return ses.raw(func(conn any) (err error) {
 		stmt, err := conn.(driver.Conn).Prepare(copyBatch)
 		if err != nil {
 			return err

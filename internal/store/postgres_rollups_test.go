@@ -59,6 +59,28 @@ func TestPostgresRollupsOverCrashes(t *testing.T) {
 	}
 }
 
+// TestADeadConnectionEndsItsTransaction: a transaction that finds its connection dead below
+// database/sql must not wait for itself.
+func TestADeadConnectionEndsItsTransaction(t *testing.T) {
+	for name, cfg := range map[string]store.Config{"duckdb": {Dir: t.TempDir()}, "postgres": {URL: pgtest.URL(t)}} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, cfg)
+			ended := make(chan error, 1)
+			go func() { ended <- store.FindDeadConnection(t.Context(), s) }()
+			select {
+			case err := <-ended:
+				if err == nil {
+					t.Error("the transaction ends without an error")
+				}
+			case <-time.After(time.Minute):
+				t.Fatal("the transaction waits for itself")
+			}
+			_, err := s.Stats(t.Context(), time.Now(), time.Now())
+			must(t, err)
+		})
+	}
+}
+
 // wantSameCounts compares roll-ups with the events.
 func wantSameCounts(t *testing.T, s *store.Store) {
 	t.Helper()

@@ -221,6 +221,15 @@ type session struct {
 	conn *sqlx.Conn
 }
 
+// raw runs fn with the driver's own connection. What fn returns does not pass through Conn.Raw: of a
+// dead connection that would wait for the transaction to let it go, which waits for fn.
+func (s session) raw(fn func(conn any) error) (err error) {
+	if raw := s.conn.Raw(func(conn any) error { err = fn(conn); return nil }); raw != nil {
+		return raw
+	}
+	return err
+}
+
 // errRollback makes transact roll back without being an error.
 var errRollback = errors.New("roll back")
 
