@@ -243,9 +243,20 @@ func (s *Store) inTransaction(ctx context.Context, fn func(context.Context, sess
 	s.writing.RLock()
 	defer s.writing.RUnlock()
 	return s.use(ctx, func(p pools) error {
+		// Once it has begun, only this function ends the transaction: database/sql would do it beside
+		// whoever is using the connection below it.
+		whole, end := context.WithCancel(context.WithoutCancel(ctx))
+		defer end()
 		var tx *sqlx.Tx
 		conn, err := onLive(ctx, p.write, func(conn *sqlx.Conn) (err error) {
-			tx, err = conn.BeginTxx(ctx, nil)
+			begun := func() bool { return true }
+			if !s.d.alone() { // a server may not answer; the embedded database begins at once, or leaves half a transaction
+				begun = context.AfterFunc(ctx, end)
+			}
+			tx, err = conn.BeginTxx(whole, nil)
+			if !begun() && err == nil {
+				return errors.Join(ctx.Err(), tx.Rollback())
+			}
 			return err
 		})
 		if err != nil {
