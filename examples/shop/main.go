@@ -7,13 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"time"
 
 	"github.com/tidemark-obs/tidemark/client"
+	"github.com/tidemark-obs/tidemark/examples/internal/serve"
 )
 
 func main() {
@@ -24,7 +23,7 @@ func main() {
 	}
 	// 2: every request is measured.
 	handler := c.Middleware(client.MiddlewareConfig{UserHeader: "X-User"})(routes(c))
-	if err := serve(handler); err != nil {
+	if err := serve.Until(handler); err != nil {
 		log.Print(err)
 	}
 	// 3: what waits is sent before the end.
@@ -62,30 +61,4 @@ func charge(amount string) error {
 		return errDeclined
 	}
 	return nil
-}
-
-// serve listens where LISTEN says and prints where that is, until it is interrupted.
-func serve(h http.Handler) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	address := os.Getenv("LISTEN")
-	if address == "" {
-		address = "127.0.0.1:9000"
-	}
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return err
-	}
-	fmt.Println("http://" + l.Addr().String())
-	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(l) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	return s.Shutdown(last)
 }

@@ -244,7 +244,8 @@ func (s *Store) inTransaction(ctx context.Context, fn func(context.Context, sess
 	defer s.writing.RUnlock()
 	return s.use(ctx, func(p pools) error {
 		// Once it has begun, only this function ends the transaction: database/sql would do it beside
-		// whoever is using the connection below it.
+		// whoever is using the connection below it. Statements are bounded by ctx, COPY and COMMIT by the
+		// connection's own limit on silence.
 		whole, end := context.WithCancel(context.WithoutCancel(ctx))
 		defer end()
 		var tx *sqlx.Tx

@@ -1,4 +1,4 @@
-// Package serve is what the examples of routers share: a client and a server around them.
+// Package serve is what the examples share: a server, and for those of routers a client around it.
 package serve
 
 import (
@@ -14,14 +14,13 @@ import (
 	"github.com/tidemark-obs/tidemark/client"
 )
 
-// Run serves what routes returns, measured as m says, until the program is interrupted. It listens
-// where LISTEN says and prints where that is.
+// Run serves what routes returns, measured as m says, until the program is interrupted.
 func Run(source string, m client.MiddlewareConfig, routes func(*client.Client) http.Handler) {
 	c, err := client.New(client.Config{URL: os.Getenv("TIDEMARK_URL"), Key: os.Getenv("TIDEMARK_KEY"), Source: source})
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := serve(c.Middleware(m)(routes(c))); err != nil {
+	if err := Until(c.Middleware(m)(routes(c))); err != nil {
 		log.Print(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -31,7 +30,9 @@ func Run(source string, m client.MiddlewareConfig, routes func(*client.Client) h
 	}
 }
 
-func serve(h http.Handler) error {
+// Until serves h until the program is interrupted. It listens where LISTEN says and prints where that
+// is.
+func Until(h http.Handler) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	address := os.Getenv("LISTEN")

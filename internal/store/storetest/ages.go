@@ -36,19 +36,7 @@ func countsOverAges(b *bench) {
 			w.run(80)
 			for range 3 {
 				b.store = pick(w.r, stores...)
-				switch w.r.IntN(5) {
-				case 0:
-					w.erase()
-				case 1:
-					b.ok(b.store.TidyRollups(b.Context()))
-				case 2:
-					w.expire(pick(w.r, clockChanges...).Add(time.Duration(w.r.Int64N(int64(48*time.Hour))) - 24*time.Hour))
-				case 3:
-					_, err := b.store.ExpireRollups(b.Context())
-					b.ok(err)
-				case 4:
-					w.run(20)
-				}
+				w.age()
 				for range 6 {
 					w.askCounts(slices.Concat(w.events, w.expired))
 				}
@@ -96,6 +84,24 @@ func (w *workload) statsOverAges(span question.Span) {
 		w.Errorf("statistics are complete from %v and count %d events %v, want %d %v", st.CompleteFrom, st.TotalEvents, st.ByType, want.TotalEvents, want.ByType)
 	}
 	w.topWithin(&st, want.TopUsers)
+}
+
+// age does one of the things that time brings, in the store at hand.
+func (w *workload) age() {
+	w.Helper()
+	switch w.r.IntN(5) {
+	case 0:
+		w.erase()
+	case 1:
+		w.ok(w.store.TidyRollups(w.Context()))
+	case 2:
+		w.expire(pick(w.r, clockChanges...).Add(time.Duration(w.r.Int64N(int64(48*time.Hour))) - 24*time.Hour))
+	case 3:
+		_, err := w.store.ExpireRollups(w.Context())
+		w.ok(err)
+	case 4:
+		w.run(20)
+	}
 }
 
 // edgesWithoutMinutes cuts the last minute of an hour, of a time whose minutes are gone.
