@@ -259,7 +259,7 @@ func (a *App) runLoops(context.Context) error {
 	a.pipeline.Start()
 	a.started("pipeline", func(ctx context.Context) error { a.pipeline.Stop(ctx); return nil })
 	ctx, cancel := context.WithCancel(context.Background())
-	for _, run := range []func(context.Context){a.settings.Run, a.access.Run, a.system.Run, a.upkeep.Run, a.store.KeepRollups} {
+	for _, run := range []func(context.Context){a.settings.Run, a.access.Run, a.system.Run, a.upkeep.Run, a.store.KeepRollups, a.store.WatchRollups} {
 		a.loops.Go(func() { run(ctx) })
 	}
 	a.started("loops", func(context.Context) error { cancel(); a.loops.Wait(); return nil })

@@ -124,6 +124,14 @@ const (
 	countUpTo  = `SELECT count(*) FROM (SELECT 1 FROM events WHERE ts >= $1 AND ts < $2 LIMIT $3) AS found`
 )
 
+// declaredFloor is how far back declarations are filled: before it events may be gone.
+func declaredFloor(from *floors) time.Time {
+	if from.Events.After(dawn) {
+		return up(from.Events.UTC(), hour)
+	}
+	return dawn
+}
+
 // fillDeclared counts the events of a day of which declarations do not know yet, or of an hour
 // where there are many, the newest first. It takes the rows of the hours away and reads the events
 // at one moment: who stores or deletes after it adds rows of its own.
@@ -132,14 +140,11 @@ func (s *Store) fillDeclared(ctx context.Context, ses session, from *floors, _ i
 	if err != nil {
 		return false, err
 	}
-	since, floor := dawn, dawn
+	since, floor := dawn, declaredFloor(from)
 	for i := range all.list {
 		if d := &all.list[i]; d.Since.After(since) {
 			since = d.Since.UTC()
 		}
-	}
-	if from.Events.After(dawn) {
-		floor = up(from.Events.UTC(), hour) // before it events may be gone
 	}
 	if !since.After(floor) {
 		return false, nil

@@ -88,3 +88,12 @@ func FindDeadConnection(ctx context.Context, s *Store) error {
 		return ses.raw(func(any) error { return driver.ErrBadConn })
 	})
 }
+
+// ForgetDeclared makes declarations seem as new as if no event had been counted for them so far.
+func ForgetDeclared(t testing.TB, s *Store) {
+	t.Helper()
+	if _, err := s.p.write.Exec("UPDATE declarations SET since = date_trunc('hour', $1::timestamptz) + interval '1 hour'", s.cfg.Now()); err != nil {
+		t.Fatal(err)
+	}
+	s.declared.Store(nil)
+}

@@ -24,4 +24,6 @@ func (m measured) count(rolled bool) {
 }
 
 // Collectors returns the store's measurements.
-func (s *Store) Collectors() []prometheus.Collector { return []prometheus.Collector{s.measured.total} }
+func (s *Store) Collectors() []prometheus.Collector {
+	return append(s.backlog.collectors(), s.measured.total)
+}

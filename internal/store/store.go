@@ -100,6 +100,7 @@ type Store struct {
 	// slots holds one element for each question under way.
 	slots    chan struct{}
 	measured measured
+	backlog  backlog
 	// declared are the declarations as last read.
 	declared atomic.Pointer[declarations]
 
@@ -126,7 +127,7 @@ type Store struct {
 // PostgreSQL server need not be up: calls answer Unavailable until it is.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg = cfg.withDefaults()
-	s := &Store{cfg: cfg, slots: make(chan struct{}, cfg.Questions), measured: newMeasured()}
+	s := &Store{cfg: cfg, slots: make(chan struct{}, cfg.Questions), measured: newMeasured(), backlog: newBacklog()}
 	if cfg.URL == "" {
 		s.d = newDuck(cfg)
 	} else {
