@@ -2,6 +2,8 @@ module github.com/tidemark-obs/tidemark
 
 go 1.26.0
 
+replace github.com/tidemark-obs/tidemark/client => ./client
+
 require (
 	github.com/DataDog/sketches-go v1.4.8
 	github.com/alecthomas/kong v1.17.0
@@ -31,6 +33,7 @@ require (
 	github.com/prometheus/common v0.72.0
 	github.com/prometheus/prometheus v0.315.0
 	github.com/shirou/gopsutil/v3 v3.24.5
+	github.com/tidemark-obs/tidemark/client v0.0.0
 	go.opentelemetry.io/contrib/bridges/otelslog v0.21.0
 	go.opentelemetry.io/contrib/bridges/prometheus v0.72.0
 	go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp v0.72.0

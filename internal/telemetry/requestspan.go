@@ -5,17 +5,17 @@ import (
 	"net/http"
 	"strings"
 
-	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tidemark-obs/tidemark/internal/event"
 )
 
-// describe completes the span of a request once it is served. It gives it the route, and takes out
-// what tells persons apart: addresses are cut as those of events are, what X-Forwarded-For claims
-// does not count, and a path with an id in it becomes its route.
-func describe(span trace.Span, r *http.Request, whole bool) {
+// describe takes out of a request's span what tells persons apart: addresses are cut as those of
+// events are, what X-Forwarded-For claims does not count, and a path with an id in it becomes its
+// route.
+func describe(r *http.Request, _ bool) {
+	span := trace.SpanFromContext(r.Context())
 	if !span.IsRecording() {
 		return
 	}
@@ -23,27 +23,7 @@ func describe(span trace.Span, r *http.Request, whole bool) {
 		address := event.TruncateIP(host)
 		span.SetAttributes(semconv.NetworkPeerAddress(address), semconv.ClientAddress(address))
 	}
-	route := routeOf(r)
-	if route != "" {
-		span.SetAttributes(semconv.HTTPRoute(route))
-		if strings.Contains(route, "{") {
-			span.SetAttributes(semconv.URLPath(route))
-		}
+	if i := strings.IndexByte(r.Pattern, '/'); i >= 0 && strings.Contains(r.Pattern, "{") {
+		span.SetAttributes(semconv.URLPath(r.Pattern[i:]))
 	}
-	if whole {
-		return
-	}
-	if route != "" { // otelhttp does it only for what was served to the end
-		span.SetName(r.Pattern)
-	}
-	span.SetStatus(codes.Error, "")
-	span.SetAttributes(semconv.ErrorTypeKey.String("500"))
-}
-
-// routeOf is the path in the pattern that the server left.
-func routeOf(r *http.Request) string {
-	if i := strings.IndexByte(r.Pattern, '/'); i >= 0 {
-		return r.Pattern[i:]
-	}
-	return ""
 }
