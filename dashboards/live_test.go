@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
 // TestLive runs the service under load, scraped by a real Prometheus that tells a real
@@ -35,7 +37,7 @@ func TestLive(t *testing.T) {
 	open := slices.Concat(questions(t, "Prometheus", prometheus),
 		questions(t, "built-in store", asker{"http://" + s.service.addr, s.admin, client}))
 	t.Logf("%d questions", len(open))
-	eventually(t, 4*time.Minute, "every question has an answer", func() error {
+	proctest.Eventually(t, 4*time.Minute, "every question has an answer", func() error {
 		var errs []error
 		open = slices.DeleteFunc(open, func(q question) bool {
 			err := q.ask()
@@ -63,7 +65,7 @@ func TestLive(t *testing.T) {
 	})
 	t.Run("health check", func(t *testing.T) { s.healthCheck(t) })
 	t.Run("no warning", func(t *testing.T) {
-		for line := range strings.Lines(s.prometheus.said()) {
+		for line := range strings.Lines(s.prometheus.Said()) {
 			if strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR") {
 				t.Error(line)
 			}
@@ -74,7 +76,7 @@ func TestLive(t *testing.T) {
 // answered waits until a query has a result.
 func answered(t *testing.T, p asker, expr string) {
 	t.Helper()
-	eventually(t, time.Minute, expr, func() error {
+	proctest.Eventually(t, time.Minute, expr, func() error {
 		n, err := p.data(expr, true)
 		if err == nil && n == 0 {
 			err = errors.New("nothing")
@@ -152,7 +154,7 @@ func anything(ledger string) map[string]string {
 // alertArrives waits until Alertmanager has the alert of the threshold.
 func (s *stage) alertArrives(t *testing.T, client *http.Client) {
 	t.Helper()
-	eventually(t, time.Minute, "the alert is in Alertmanager", func() error {
+	proctest.Eventually(t, time.Minute, "the alert is in Alertmanager", func() error {
 		alerts, err := fetch(client, "http://"+s.alertmanager.addr+"/api/v2/alerts")
 		if err == nil && !strings.Contains(alerts, "TidemarkHighMemory") {
 			err = fmt.Errorf("Alertmanager has %s", alerts)

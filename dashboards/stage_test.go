@@ -1,15 +1,16 @@
 package dashboards
 
 import (
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 	"github.com/tidemark-obs/tidemark/internal/telemetry/otlp/otlptest"
 	"github.com/tidemark-obs/tidemark/internal/tooltest"
 )
@@ -26,7 +27,6 @@ type stage struct {
 var (
 	serviceListens = regexp.MustCompile(`"tidemark is ready".*"address":"([^"]+)"`)
 	collectorReady = regexp.MustCompile(`(Everything is ready)`)
-	toolListens    = regexp.MustCompile(`msg="Listening on" (?:component=\S+ )?address=(\S+)`)
 )
 
 func newStage(t *testing.T) *stage {
@@ -36,13 +36,19 @@ func newStage(t *testing.T) *stage {
 	otelcol := tooltest.Find(t, "otelcol")
 	dir := t.TempDir()
 	bin := filepath.Join(dir, "bin", "tidemark")
-	output(t, nil, "go", "build", "-o", bin, "github.com/tidemark-obs/tidemark/cmd/tidemark")
+	if err := proctest.Build(bin); err != nil {
+		t.Fatal(err)
+	}
 
 	data, home := filepath.Join(dir, "data"), filepath.Join(dir, "prometheus")
 	keys := filepath.Join(home, "keys")
 	mkdir(t, keys)
+	maker := proctest.New(t, "../deploy/keys.sh", "TIDEMARK_DATA_DIR="+data, "PATH="+filepath.Dir(bin)+":"+os.Getenv("PATH"))
 	for range 2 { // the second time it finds them made
-		output(t, []string{"TIDEMARK_DATA_DIR=" + data, "PATH=" + filepath.Dir(bin) + ":" + os.Getenv("PATH")}, "../deploy/keys.sh", keys)
+		maker.Start(keys)
+		if !maker.Ends(time.Minute) || maker.ExitCode() != 0 {
+			t.Fatal("no keys")
+		}
 	}
 
 	mkdir(t, filepath.Join(home, "alerts"))
@@ -51,17 +57,16 @@ func newStage(t *testing.T) *stage {
 	}
 	compose := readCompose(t)
 	s := &stage{admin: strings.TrimSpace(read(t, filepath.Join(keys, "admin"))), traces: otlptest.Start(t)}
-	s.alertmanager = run(t, toolListens, nil, alertmanager, append(compose.command(t, "alertmanager",
+	s.alertmanager = tool(t, alertmanager, append(compose.command(t, "alertmanager",
 		"/etc/alertmanager/alertmanager.yml", "../deploy/alertmanager.yml",
-		"=/alertmanager", "="+filepath.Join(dir, "alertmanager")),
-		"--web.listen-address=127.0.0.1:0", "--cluster.listen-address=")...)
+		"=/alertmanager", "="+filepath.Join(dir, "alertmanager")), "--cluster.listen-address=")...)
 
 	config := filepath.Join(dir, "tidemark.yaml")
 	write(t, config, `
 alerts: {scrape_interval: 1s, evaluation_interval: 1s}
 notifications: {receivers: [{name: pager, type: alertmanager, url: "http://`+s.alertmanager.addr+`"}]}
 `)
-	otlp := freeAddress(t)
+	otlp := proctest.FreeAddress(t)
 	s.service = run(t, serviceListens, compose.environment(t, "tidemark", "collector:4317", otlp), bin,
 		"serve", "--web.listen-address=127.0.0.1:0", "--data.dir="+data, "--log.format=json",
 		"--config.file="+config, "--alerts.rules="+filepath.Join(home, "alerts", "*.rules.yaml"))
@@ -71,33 +76,21 @@ notifications: {receivers: [{name: pager, type: alertmanager, url: "http://`+s.a
 		"alertmanager:9093", s.alertmanager.addr,
 		"scrape_interval: 15s", "scrape_interval: 1s",
 		"evaluation_interval: 15s", "evaluation_interval: 1s"))
-	s.prometheus = run(t, toolListens, nil, prometheus, append(compose.command(t, "prometheus",
+	s.prometheus = tool(t, prometheus, compose.command(t, "prometheus",
 		"/etc/prometheus/prometheus.yml", filepath.Join(home, "prometheus.yml"),
-		"=/prometheus", "="+filepath.Join(home, "data")),
-		"--web.listen-address=127.0.0.1:0")...)
+		"=/prometheus", "="+filepath.Join(home, "data"))...)
 
 	over := filepath.Join(dir, "collector.yaml")
 	write(t, over, rewrite(t, read(t, "../deploy/collector.yaml"),
 		"alertmanager:9093", s.alertmanager.addr, "prometheus:9090", s.prometheus.addr,
 		"scrape_interval: 15s", "scrape_interval: 1s"))
 	run(t, collectorReady, append(compose.environment(t, "collector",
-		"0.0.0.0:4317", otlp, "0.0.0.0:4318", freeAddress(t),
+		"0.0.0.0:4317", otlp, "0.0.0.0:4318", proctest.FreeAddress(t),
 		"http://jaeger:4318", s.traces.Endpoint("http/protobuf"), "prometheus:9090", s.prometheus.addr),
-		"HEALTH_LISTEN="+freeAddress(t), "SCRAPE_INTERVAL=1s"),
+		"HEALTH_LISTEN="+proctest.FreeAddress(t), "SCRAPE_INTERVAL=1s"),
 		otelcol, compose.command(t, "collector",
 			"/etc/otelcol/otel-collector.yaml", "../otel-collector.yaml", "/etc/otelcol/collector.yaml", over)...)
 	return s
-}
-
-// freeAddress is one on which nobody listens now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // composeFile is deploy/compose.yaml as far as a program can be run without containers by it.

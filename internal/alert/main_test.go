@@ -19,6 +19,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/prometheus/rules"
 	"go.uber.org/goleak"
+
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -155,17 +157,7 @@ func (w *world) values(query string) map[string]string {
 // eventually waits until f returns nothing to complain of.
 func eventually(t *testing.T, what string, f func() error) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: %v", what, err)
-		}
-		<-time.After(20 * time.Millisecond)
-	}
+	proctest.Eventually(t, 30*time.Second, what, f)
 }
 
 // waitFor waits until a query has a result and returns its only value.

@@ -7,17 +7,14 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,6 +25,9 @@ import (
 	"github.com/prometheus/prometheus/rules"
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
+
+	"github.com/tidemark-obs/tidemark/internal/proctest"
+	"github.com/tidemark-obs/tidemark/internal/tooltest"
 )
 
 const (
@@ -43,7 +43,7 @@ func TestParity(t *testing.T) {
 	if testing.Short() {
 		t.Skip("parity takes a minute, which a -short run has not")
 	}
-	program := prometheusProgram(t)
+	program := tooltest.Find(t, "prometheus")
 	t.Parallel()
 	// A machine that stands still for longer than lies between two groups changes what one of
 	// them reads from the other, or skips an evaluation: then nothing was compared.
@@ -119,24 +119,6 @@ func (w *stallWatch) stop() time.Duration {
 	return w.worst
 }
 
-// prometheusProgram is the pinned Prometheus; make tools builds it.
-func prometheusProgram(t *testing.T) string {
-	t.Helper()
-	path, err := filepath.Abs("../../bin/tools/prometheus")
-	if err == nil {
-		_, err = os.Stat(path)
-	}
-	switch {
-	case err == nil:
-		return path
-	case os.Getenv("CI") == "true":
-		t.Fatalf("CI=true must compare with Prometheus: %v; make tools builds it", err)
-	default:
-		t.Skipf("SKIPPED: %v; make tools builds Prometheus", err)
-	}
-	return ""
-}
-
 var minutes = regexp.MustCompile(`(for|interval|keep_firing_for): \d+[mh]\b`)
 
 // parityRules is a copy of a rule file in which alerts wait seconds, not minutes.
@@ -156,10 +138,9 @@ func parityRules(t *testing.T, file string) string {
 
 // real is a Prometheus and what it sends to its Alertmanager.
 type real struct {
-	cmd      *exec.Cmd
+	*proctest.Program
 	base     string
 	dir      string
-	log      *logBuffer
 	received receiver
 }
 
@@ -213,7 +194,7 @@ func (r *receiver) sent(from, to time.Time) map[string]int {
 
 func startPrometheus(t *testing.T, program string, files []string) *real {
 	t.Helper()
-	p := &real{dir: filepath.Join(t.TempDir(), "prometheus"), log: &logBuffer{}}
+	p := &real{dir: filepath.Join(t.TempDir(), "prometheus")}
 	manager := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		var all []notice
 		if err := json.NewDecoder(r.Body).Decode(&all); err != nil {
@@ -234,26 +215,15 @@ func startPrometheus(t *testing.T, program string, files []string) *real {
 	}
 	file := filepath.Join(t.TempDir(), "prometheus.yml")
 	rewrite(t, file, string(config))
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	p.base = "http://" + address
-	p.cmd = exec.Command(program, "--config.file="+file, "--storage.tsdb.path="+p.dir, "--web.listen-address="+address,
+	var address string
+	p.Program, address = proctest.Tool(t, program, "--config.file="+file, "--storage.tsdb.path="+p.dir,
 		"--web.enable-remote-write-receiver", "--web.external-url="+parityURL, "--rules.alert.for-grace-period=1s",
 		"--rules.alert.for-outage-tolerance=1h", "--rules.alert.resend-delay="+parityResend.String())
-	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.cmd.Process.Kill(); _ = p.cmd.Wait() })
+	p.base = "http://" + address
 	eventually(t, "Prometheus is ready", func() error {
 		res, err := http.Get(p.base + "/-/ready")
 		if err != nil {
-			return errors.Join(err, errors.New(p.log.String()))
+			return err
 		}
 		defer res.Body.Close()
 		if res.StatusCode != http.StatusOK {
@@ -268,8 +238,8 @@ func startPrometheus(t *testing.T, program string, files []string) *real {
 func (p *real) stop(t *testing.T) string {
 	t.Helper()
 	http.DefaultClient.CloseIdleConnections()
-	if err := errors.Join(p.cmd.Process.Signal(syscall.SIGTERM), p.cmd.Wait()); err != nil {
-		t.Errorf("Prometheus: %v\n%s", err, p.log)
+	if code := p.Stop(time.Minute); code != 0 {
+		t.Errorf("Prometheus ended with %d", code)
 	}
 	return p.dir
 }

@@ -29,7 +29,7 @@ func TestKilledWhilePendingAndFiring(t *testing.T) {
 		}
 		return err
 	})
-	s.kill(t)
+	s.Kill()
 	s.start(t)
 	j.await(t, waits, "firing")
 	if err := kept(t, j, waits); err != nil {
@@ -38,7 +38,7 @@ func TestKilledWhilePendingAndFiring(t *testing.T) {
 	eventually(t, "the webhook is told of "+waits, func() error { return told(hook, "firing", waits) })
 
 	inBook(t, s, waits)
-	s.kill(t)
+	s.Kill()
 	s.start(t)
 	j.await(t, fires, "firing")
 	j.await(t, waits, "firing")

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
 // program returns the path of the service under test; the first call builds it.
@@ -26,11 +27,7 @@ func TestMain(m *testing.M) {
 	}
 	program = sync.OnceValues(func() (string, error) {
 		path := filepath.Join(dir, "service-under-test")
-		cmd := exec.Command("go", "build", "-o", path, "github.com/tidemark-obs/tidemark/cmd/tidemark")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("%w: %s", err, out)
-		}
-		return path, nil
+		return path, proctest.Build(path)
 	})
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		os.RemoveAll(dir)
@@ -49,24 +46,8 @@ func story(t *testing.T) {
 	t.Parallel()
 }
 
-// eventually polls until check is nil, and ends the test with check's last error when it is not
-// in time. The time is only a limit: nothing is concluded from how long it took.
+// eventually polls until check is nil.
 func eventually(t *testing.T, what string, check func() error) {
 	t.Helper()
-	const within = 2 * time.Minute
-	deadline := time.NewTimer(within)
-	defer deadline.Stop()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatalf("%s: not within %v: %v", what, within, err)
-		}
-	}
+	proctest.Eventually(t, 2*time.Minute, what, check)
 }

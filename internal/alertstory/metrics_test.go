@@ -65,7 +65,7 @@ func TestMetricsOfEventsOverKills(t *testing.T) {
 			}
 			return fmt.Errorf("still %v", began)
 		})
-		s.kill(t)
+		s.Kill()
 		stop.Store(true)
 		sent = <-done
 		s.start(t)

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 	"github.com/tidemark-obs/tidemark/internal/tooltest"
 )
 
@@ -145,9 +146,7 @@ scrape_configs:
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address := freeAddress(t)
-	run(t, path, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
-	eventually(t, "Prometheus is ready", func() error { _, err := fetch(t, "http://"+address+"/-/ready"); return err })
+	_, address := proctest.Tool(t, path, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"))
 	return judge{"Prometheus", "http://" + address}
 }
 
@@ -160,9 +159,7 @@ func alertmanager(t *testing.T) string {
 	if err := os.WriteFile(file, []byte("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address := freeAddress(t)
-	run(t, path, "--config.file="+file, "--storage.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--cluster.listen-address=")
-	eventually(t, "Alertmanager is ready", func() error { _, err := fetch(t, "http://"+address+"/-/ready"); return err })
+	_, address := proctest.Tool(t, path, "--config.file="+file, "--storage.path="+filepath.Join(dir, "data"), "--cluster.listen-address=")
 	return "http://" + address
 }
 

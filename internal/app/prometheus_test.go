@@ -1,9 +1,9 @@
 package app
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,10 +13,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 	"github.com/tidemark-obs/tidemark/internal/tooltest"
 )
 
@@ -48,8 +48,10 @@ func TestPrometheusScrapesWithoutAWarning(t *testing.T) {
 				`http_server_request_duration_seconds_bucket{http_route="/api/analytics/stats",le=~"2(.0)?"} > 0`))
 			p.until(t, fmt.Sprintf("query_exemplars?query=%s&start=%d&end=%d", url.QueryEscape(`{__name__=~"http_server_request_duration.*"}`),
 				time.Now().Add(-time.Hour).Unix(), time.Now().Add(time.Hour).Unix()))
-			p.stop(t)
-			for line := range strings.Lines(p.log.String()) {
+			if code := p.Stop(time.Minute); code != 0 {
+				t.Errorf("Prometheus ended with %d", code)
+			}
+			for line := range strings.Lines(p.Said()) {
 				if warning.MatchString(line) && !strings.Contains(line, "exiting gracefully") {
 					t.Errorf("Prometheus complains: %s", line)
 				}
@@ -72,17 +74,12 @@ func TestPromtoolFindsNothingAmiss(t *testing.T) {
 	}
 }
 
-var (
-	listens = regexp.MustCompile(`msg="Listening on" (?:component=\S+ )?address=(\S+)`)
-	warning = regexp.MustCompile(`level=(?i:warn|error)`)
-)
+var warning = regexp.MustCompile(`level=(?i:warn|error)`)
 
 // scraper is a running Prometheus.
 type scraper struct {
-	cmd   *exec.Cmd
-	addr  string
-	log   *logBuffer
-	ended chan struct{}
+	*proctest.Program
+	addr string
 }
 
 func startPrometheus(t *testing.T, program, features, config string) *scraper {
@@ -92,74 +89,29 @@ func startPrometheus(t *testing.T, program, features, config string) *scraper {
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p := &scraper{log: new(logBuffer), ended: make(chan struct{})}
-	p.cmd = exec.Command(program, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"),
-		"--web.listen-address=127.0.0.1:0", "--enable-feature="+features)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	stderr, err := p.cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	addr := make(chan string, 1)
-	go func() {
-		defer close(p.ended)
-		for lines := bufio.NewScanner(stderr); lines.Scan(); {
-			_, _ = p.log.Write(append(bytes.Clone(lines.Bytes()), '\n'))
-			if m := listens.FindSubmatch(lines.Bytes()); m != nil && len(addr) == 0 {
-				addr <- string(m[1])
-			}
-		}
-	}()
-	t.Cleanup(func() { p.stop(t) })
-	select {
-	case p.addr = <-addr:
-	case <-p.ended:
-		t.Fatalf("Prometheus ended:\n%s", p.log)
-	case <-time.After(30 * time.Second):
-		t.Fatalf("Prometheus does not listen:\n%s", p.log)
-	}
-	return p
-}
-
-// stop may be called twice.
-func (p *scraper) stop(t *testing.T) {
-	t.Helper()
-	if p.cmd.ProcessState != nil {
-		return
-	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	<-p.ended // the log is whole
-	if err := p.cmd.Wait(); err != nil {
-		t.Errorf("Prometheus: %v", err)
-	}
+	p, addr := proctest.Tool(t, program, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--enable-feature="+features)
+	return &scraper{p, addr}
 }
 
 // until asks until there is an answer with something in it.
 func (p *scraper) until(t *testing.T, query string) {
 	t.Helper()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	last := ""
-	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); <-tick.C {
+	proctest.Eventually(t, time.Minute, query+" has an answer", func() error {
 		res, err := http.Get("http://" + p.addr + "/api/v1/" + query)
 		if err != nil {
-			continue
+			return err
 		}
+		defer res.Body.Close()
 		body, err := io.ReadAll(res.Body)
-		_ = res.Body.Close()
 		if err != nil {
-			continue
+			return err
 		}
 		var answer struct{ Data json.RawMessage }
-		last = string(body)
 		found := json.Unmarshal(body, &answer) == nil &&
 			(bytes.Contains(answer.Data, []byte(`"value":[`)) || bytes.Contains(answer.Data, []byte(`"exemplars":[`)))
-		if found {
-			return
+		if !found {
+			return errors.New(string(body))
 		}
-	}
-	t.Fatalf("%s has no answer but %s\n%s", query, last, p.log)
+		return nil
+	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 	"github.com/tidemark-obs/tidemark/internal/telemetry/otlp/otlptest"
 	"github.com/tidemark-obs/tidemark/internal/tooltest"
 )
@@ -26,22 +27,25 @@ func TestNothingIsLostOrChangedOnTheWay(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a collector and a service; not with -short")
 	}
-	collector, service := tooltest.Find(t, "otelcol"), serviceProgram(t)
+	collector, service := tooltest.Find(t, "otelcol"), filepath.Join(t.TempDir(), "tidemark")
+	if err := proctest.Build(service); err != nil {
+		t.Fatal(err)
+	}
 	for _, protocol := range []string{"grpc", "http/protobuf"} {
 		t.Run(protocol, func(t *testing.T) {
 			sink := otlptest.Start(t)
 			kept, writeURL := startStore(t)
-			address := freeAddress(t)
-			listen := map[string]string{"grpc": freeAddress(t), "http/protobuf": freeAddress(t)}
-			col := startCollector(t, collector, map[string]string{
-				"REMOTE_WRITE_URL": writeURL, "OTLP_URL": sink.Endpoint("http/protobuf"), "OTLP_HEADERS": "{x-tenant: blue}",
-				"TIDEMARK_ADDRESS": address, "SCRAPE_INTERVAL": "500ms",
-				"OTLP_GRPC_LISTEN": listen["grpc"], "OTLP_HTTP_LISTEN": listen["http/protobuf"],
-			})
-			tidemark := startService(t, service, address, map[string]string{
-				"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + listen[protocol], "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
-				"OTEL_TRACES_SAMPLER": "always_on", "OTEL_METRIC_EXPORT_INTERVAL": "500",
-			})
+			address := proctest.FreeAddress(t)
+			listen := map[string]string{"grpc": proctest.FreeAddress(t), "http/protobuf": proctest.FreeAddress(t)}
+			col := startCollector(t, collector,
+				"REMOTE_WRITE_URL="+writeURL, "OTLP_URL="+sink.Endpoint("http/protobuf"), "OTLP_HEADERS={x-tenant: blue}",
+				"TIDEMARK_ADDRESS="+address, "SCRAPE_INTERVAL=500ms",
+				"OTLP_GRPC_LISTEN="+listen["grpc"], "OTLP_HTTP_LISTEN="+listen["http/protobuf"],
+			)
+			tidemark := startService(t, service, address,
+				"OTEL_EXPORTER_OTLP_ENDPOINT=http://"+listen[protocol], "OTEL_EXPORTER_OTLP_PROTOCOL="+protocol,
+				"OTEL_TRACES_SAMPLER=always_on", "OTEL_METRIC_EXPORT_INTERVAL=500",
+			)
 			for b := range batches {
 				var body []string
 				for i := range batchSize {
@@ -55,8 +59,8 @@ func TestNothingIsLostOrChangedOnTheWay(t *testing.T) {
 				return len(s) == 1 && s[0].value == batches*batchSize
 			})
 			scraped := families(t, address)
-			tidemark.stop() // sends what it has
-			col.stop()      // forwards what it has
+			stop(t, tidemark) // sends what it has
+			stop(t, col)      // forwards what it has
 
 			if got := sink.Header("x-tenant"); got != "blue" {
 				t.Errorf("the header of the environment arrived as %q", got)
@@ -69,21 +73,23 @@ func TestNothingIsLostOrChangedOnTheWay(t *testing.T) {
 	}
 }
 
-func startCollector(t *testing.T, program string, env map[string]string) *process {
+func startCollector(t *testing.T, program string, env ...string) *proctest.Program {
 	t.Helper()
 	config, err := filepath.Abs("../../otel-collector.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	env["HEALTH_LISTEN"] = freeAddress(t)
-	p := run(t, env, program, "--config", config)
-	until(t, "the collector", func() bool { return answers("http://" + env["HEALTH_LISTEN"] + "/") })
+	health := proctest.FreeAddress(t)
+	p := proctest.New(t, program, append(env, "HEALTH_LISTEN="+health)...)
+	p.Start("--config", config)
+	until(t, "the collector", func() bool { return answers("http://" + health + "/") })
 	return p
 }
 
-func startService(t *testing.T, program, address string, env map[string]string) *process {
+func startService(t *testing.T, program, address string, env ...string) *proctest.Program {
 	t.Helper()
-	p := run(t, env, program, "serve", "--web.listen-address", address, "--data.dir", filepath.Join(t.TempDir(), "data"), "--log.format", "json")
+	p := proctest.New(t, program, env...)
+	p.Start("serve", "--web.listen-address", address, "--data.dir", filepath.Join(t.TempDir(), "data"), "--log.format", "json")
 	until(t, "the service", func() bool { return answers("http://" + address + "/-/ready") })
 	return p
 }

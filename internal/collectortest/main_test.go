@@ -5,111 +5,36 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/prometheus/prometheus/prompb"
 	"github.com/prometheus/prometheus/storage/remote"
 	"go.uber.org/goleak"
+
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// serviceProgram builds the service.
-func serviceProgram(t *testing.T) string {
+// stop asks a program to end and waits until it has.
+func stop(t *testing.T, p *proctest.Program) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "tidemark")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../../cmd/tidemark").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	if code := p.Stop(time.Minute); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
-	return path
-}
-
-// process is a program that runs until its stop.
-type process struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	log  string
-	gone chan error
-}
-
-// run starts a program with more environment than this test's own OTEL_ and TIDEMARK_ variables.
-func run(t *testing.T, env map[string]string, program string, args ...string) *process {
-	t.Helper()
-	p := &process{t: t, cmd: exec.Command(program, args...), log: filepath.Join(t.TempDir(), "log"), gone: make(chan error, 1)}
-	log, err := os.Create(p.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, "OTEL_") || strings.HasPrefix(v, "TIDEMARK_")
-	})
-	for k, v := range env {
-		p.cmd.Env = append(p.cmd.Env, k+"="+v)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { p.gone <- p.cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill() // it may have ended
-		if t.Failed() {
-			b, _ := os.ReadFile(p.log)
-			t.Logf("the end of the log of %s:\n%s", filepath.Base(program), b[max(0, len(b)-4000):])
-		}
-	})
-	return p
-}
-
-// stop asks the program to end and waits until it has.
-func (p *process) stop() {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		p.t.Error(err)
-	}
-	select {
-	case err := <-p.gone:
-		if err != nil {
-			p.t.Errorf("%s ended with %v", p.cmd.Path, err)
-		}
-	case <-time.After(time.Minute):
-		p.t.Fatalf("%s does not end", p.cmd.Path)
-	}
-}
-
-// freeAddress is one at which nobody listens; who wants it is to take it soon.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // until polls a condition.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	limit := time.After(time.Minute)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatalf("waited in vain for %s", what)
+	proctest.Eventually(t, time.Minute, what, func() error {
+		if !ok() {
+			return errors.New("not yet")
 		}
-	}
+		return nil
+	})
 }
 
 // store is a receiver of remote writes that keeps the newest sample of each series.

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
 // alertRules look at a setting that the test changes and that survives a kill.
@@ -70,7 +72,7 @@ func (p *pager) counts() (firing, over int) {
 
 func (p *pager) await(t *testing.T, firing, over int) {
 	t.Helper()
-	eventually(t, 60*time.Second, fmt.Sprintf("told %d times of an alert, %d times of its end", firing, over), func() error {
+	proctest.Eventually(t, 60*time.Second, fmt.Sprintf("told %d times of an alert, %d times of its end", firing, over), func() error {
 		if f, o := p.counts(); f < firing || o < over {
 			return fmt.Errorf("%d and %d", f, o)
 		}
@@ -126,14 +128,14 @@ func TestAlertsSurviveKill(t *testing.T) {
 		}
 		lapse(3 * time.Second) // so that the time from before is told from the time since
 		for range 2 {
-			s.kill()
+			s.Kill()
 			began := time.Now()
 			s.start()
 			s.awaitAlerts(before, began)
 		}
 		s.slowAfter(2000)
 		if round%2 == 0 {
-			s.kill() // before or after it was seen
+			s.Kill() // before or after it was seen
 			s.start()
 		}
 		p.await(t, round+1, round+1)
@@ -148,7 +150,7 @@ func TestAlertsSurviveKill(t *testing.T) {
 // firing one fires since the same time, the pending one has kept the time it was pending.
 func (s *service) awaitAlerts(before map[string]activeAlert, began time.Time) {
 	s.t.Helper()
-	eventually(s.t, 60*time.Second, "the alerts of before", func() error {
+	proctest.Eventually(s.t, 60*time.Second, "the alerts of before", func() error {
 		now, err := s.alerts()
 		if err != nil {
 			return err
@@ -186,9 +188,9 @@ func TestMetricStoreDiskFull(t *testing.T) {
 	b := newBook()
 	l := startLoad(t, b, steady, s)
 	for range pick(2, 5) {
-		eventually(t, 60*time.Second, "samples are stored", fresh)
+		proctest.Eventually(t, 60*time.Second, "samples are stored", fresh)
 		d.fill()
-		eventually(t, 60*time.Second, "failures are counted", func() error {
+		proctest.Eventually(t, 60*time.Second, "failures are counted", func() error {
 			if metric(t, s, "tidemark_metric_store_commit_failures_total") == 0 {
 				return errors.New("none")
 			}
@@ -196,14 +198,14 @@ func TestMetricStoreDiskFull(t *testing.T) {
 		})
 		b.awaitYes(t, 5000)
 		s.awaitReady(time.Second)
-		s.kill() // it starts on the full disk as well
+		s.Kill() // it starts on the full disk as well
 		s.start()
 		b.awaitYes(t, 2000)
 		d.free()
 	}
-	eventually(t, 60*time.Second, "samples are stored again", fresh)
+	proctest.Eventually(t, 60*time.Second, "samples are stored again", fresh)
 	l.stop()
-	if !strings.Contains(s.logTail(1<<20), `"level":"ERROR"`) {
+	if !strings.Contains(s.Said(), `"level":"ERROR"`) {
 		t.Error("the log does not tell")
 	}
 	verify(t, b, nil, s)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/pgtest"
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
 // TestCommitReplyLost resets the database connection around COMMIT, so that the service cannot
@@ -30,7 +31,7 @@ func TestCommitReplyLost(t *testing.T) {
 			b.awaitYes(t, 1000)
 			p.arm(at)
 			want := int64(pick(8, 50))
-			eventually(t, 300*time.Second, "connections reset", func() error {
+			proctest.Eventually(t, 300*time.Second, "connections reset", func() error {
 				if n := p.cuts.Load(); n < want {
 					return fmt.Errorf("%d of %d", n, want)
 				}

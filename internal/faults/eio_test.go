@@ -10,9 +10,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
 // TestWriteErrors makes the process's writes fail as a dying disk does. While all of them fail,
@@ -41,7 +42,7 @@ func TestWriteErrors(t *testing.T) {
 				l := startLoad(t, b, steady, s)
 				for range pick(1, 10) {
 					b.awaitYes(t, 2000)
-					heal := inject(t, strace, s.pid(), c.fault)
+					heal := inject(t, strace, s.Pid(), c.fault)
 					if c.total {
 						nothingIsAcknowledged(t, s, b)
 					} else {
@@ -51,7 +52,7 @@ func TestWriteErrors(t *testing.T) {
 					s.awaitReady(60 * time.Second)
 				}
 				b.awaitYes(t, 2000)
-				s.kill()
+				s.Kill()
 				s.start()
 				b.awaitYes(t, 1000)
 				l.stop()
@@ -76,29 +77,15 @@ func nothingIsAcknowledged(t *testing.T, s *service, b *book) {
 func inject(t *testing.T, strace string, pid int, fault string) (heal func()) {
 	t.Helper()
 	calls, _, _ := strings.Cut(fault, ":")
-	cmd := exec.Command(strace, "-f", "-q", "-p", strconv.Itoa(pid), "-o", "/dev/null",
-		"-e", "trace="+calls, "-e", "inject="+fault)
-	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	gone := make(chan struct{})
-	go func() { defer close(gone); _ = cmd.Wait() }()
-	heal = func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // it detaches; it may be gone already
-		<-gone
-	}
-	t.Cleanup(heal)
-	eventually(t, 20*time.Second, "strace holds every thread", func() error {
-		select {
-		case <-gone:
-			skip(t, "this machine does not let strace attach: %v", cmd.ProcessState)
-		default:
+	p := proctest.New(t, strace)
+	p.Start("-f", "-q", "-p", strconv.Itoa(pid), "-o", "/dev/null", "-e", "trace="+calls, "-e", "inject="+fault)
+	proctest.Eventually(t, 20*time.Second, "strace holds every thread", func() error {
+		if p.Ended() {
+			skip(t, "this machine does not let strace attach: exit code %d: %s", p.ExitCode(), p.Said())
 		}
-		return traced(pid, cmd.Process.Pid)
+		return traced(pid, p.Pid())
 	})
-	return heal
+	return func() { p.Stop(time.Minute) } // it detaches
 }
 
 // traced is nil when all threads of pid are traced by tracer.

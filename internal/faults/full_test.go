@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/pgtest"
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
 // TestJournalDiskFull fills the journal's disk under load. Events are refused with 503 while it is
@@ -63,16 +64,16 @@ func TestStartOnFullDisk(t *testing.T) {
 			b.awaitYes(t, 2000)
 			d.fill()
 			b.awaitNo(t, 100)
-			s.kill()
+			s.Kill()
 			s.launch()
-			eventually(t, 60*time.Second, "the service answers or gives up", func() error {
-				if _, _, err := s.get("/-/ready"); err != nil && !s.ended() {
+			proctest.Eventually(t, 60*time.Second, "the service answers or gives up", func() error {
+				if _, _, err := s.get("/-/ready"); err != nil && !s.Ended() {
 					return err
 				}
 				return nil
 			})
 			d.free()
-			if s.ended() {
+			if s.Ended() {
 				t.Log("does not start on a full disk")
 				s.launch()
 			}
@@ -183,7 +184,7 @@ func databaseDiskFull(t *testing.T, s *service, d *disk, revive func() error) {
 	for range pick(1, 5) {
 		b.awaitYes(t, 2000)
 		d.fill()
-		eventually(t, 90*time.Second, "events wait for the database", func() error {
+		proctest.Eventually(t, 90*time.Second, "events wait for the database", func() error {
 			var a account
 			if err := s.ask("/api/analytics/ledger", &a); err != nil {
 				return err
@@ -195,7 +196,7 @@ func databaseDiskFull(t *testing.T, s *service, d *disk, revive func() error) {
 		})
 		b.awaitYes(t, 1000)
 		d.free()
-		eventually(t, 60*time.Second, "the database is up", revive)
+		proctest.Eventually(t, 60*time.Second, "the database is up", revive)
 		s.awaitReady(60 * time.Second)
 	}
 	l.stop()

@@ -19,7 +19,7 @@ func TestKillUnderLoad(t *testing.T) {
 		var slowest time.Duration
 		for range pick(5, 50) {
 			b.awaitYes(t, 1+rand.IntN(2000))
-			s.kill()
+			s.Kill()
 			began := time.Now()
 			s.start()
 			slowest = max(slowest, time.Since(began))
@@ -42,12 +42,12 @@ func TestKillDuringRecovery(t *testing.T) {
 			s.start()
 			l := startLoad(t, b, flood, s)
 			b.awaitYes(t, 20_000)
-			s.kill()
+			s.Kill()
 			l.stop()
 			for range pick(4, 10) {
 				s.launch()
 				lapse(time.Duration(rand.IntN(500)) * time.Millisecond)
-				s.kill()
+				s.Kill()
 			}
 		}
 		s.start()

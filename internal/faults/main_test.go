@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
 var length = flag.String("faults", "short", "short or long: how often and how long each fault strikes")
@@ -72,11 +74,7 @@ var program func() (string, error)
 func builder(dir string) func() (string, error) {
 	return sync.OnceValues(func() (string, error) {
 		path := filepath.Join(dir, "service-under-test")
-		cmd := exec.Command("go", "build", "-o", path, "github.com/tidemark-obs/tidemark/cmd/tidemark")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("%w: %s", err, out)
-		}
-		return path, nil
+		return path, proctest.Build(path)
 	})
 }
 
@@ -101,27 +99,6 @@ func pick[T any](short, long T) T {
 		return long
 	}
 	return short
-}
-
-// eventually polls until check is nil and ends the test with check's last error when it is not in
-// time.
-func eventually(t *testing.T, within time.Duration, what string, check func() error) {
-	t.Helper()
-	deadline := time.NewTimer(within)
-	defer deadline.Stop()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatalf("%s: not within %v: %v", what, within, err)
-		}
-	}
 }
 
 // lapse lets time pass for faults that last a while; nothing is concluded from its length.

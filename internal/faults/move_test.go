@@ -9,12 +9,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
 // TestKillMoving kills an import again and again at instants that chance chooses, and then an export
@@ -82,33 +81,22 @@ func untilDone(t *testing.T, args ...string) (kills int) {
 	t.Helper()
 	path, err := program()
 	if err != nil {
-		t.Fatalf("building the program: %v", err)
+		t.Fatal(err)
 	}
+	p := proctest.New(t, path)
 	for patience := 300 * time.Millisecond; ; patience += 200 * time.Millisecond {
-		var told strings.Builder
-		cmd := exec.Command(path, args...)
-		cmd.Stderr = &told
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		gone := make(chan error, 1)
-		go func() { gone <- cmd.Wait() }()
-		limit := time.NewTimer(time.Duration(rand.Int64N(int64(patience))))
+		limit := time.Duration(rand.Int64N(int64(patience)))
 		if kills >= pick(5, 40) {
-			limit.Reset(5 * time.Minute)
+			limit = 5 * time.Minute
 		}
-		select {
-		case err := <-gone:
-			limit.Stop()
-			if err != nil {
-				t.Fatalf("tidemark %s: %v\n%s", args[0], err, told.String())
+		p.Start(args...)
+		if p.Ends(limit) {
+			if p.ExitCode() != 0 {
+				t.Fatalf("tidemark %s ended with %d", args[0], p.ExitCode())
 			}
 			return kills
-		case <-limit.C:
-			_ = cmd.Process.Kill() // it may have ended just now
-			<-gone
-			kills++
 		}
+		p.Kill()
+		kills++
 	}
 }

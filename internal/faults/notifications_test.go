@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
 // hook is a webhook that notes what it is told, by alert and status, and under which ids.
@@ -52,7 +54,7 @@ func newHook(t *testing.T) *hook {
 // await waits until the pager has been told something.
 func (p *hook) await(t *testing.T, what string) {
 	t.Helper()
-	eventually(t, 90*time.Second, what, func() error {
+	proctest.Eventually(t, 90*time.Second, what, func() error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if len(p.told[what]) == 0 {
@@ -105,7 +107,7 @@ func (w *watched) reload(t *testing.T) {
 // logged waits until the service has written down that it told the pager of an alert.
 func (w *watched) logged(t *testing.T, name string) {
 	t.Helper()
-	eventually(t, 60*time.Second, name+" logged", func() error {
+	proctest.Eventually(t, 60*time.Second, name+" logged", func() error {
 		var answer struct{ History []struct{ Event string } }
 		if err := w.ask("/api/analytics/alerts?event=notified&alertname="+name, &answer); err != nil {
 			return err
@@ -137,7 +139,7 @@ func TestAlertsOverKills(t *testing.T) {
 		for i := range pick(2, 10) {
 			name := fmt.Sprintf("After%d", i)
 			w.rules[name] = always
-			w.kill()
+			w.Kill()
 			w.write(t)
 			w.start()
 			w.await(t, name+" firing")
@@ -149,7 +151,7 @@ func TestAlertsOverKills(t *testing.T) {
 			w.write(t)
 			w.reload(t)
 			lapse(time.Duration(500+rand.IntN(3000)) * time.Millisecond)
-			w.kill()
+			w.Kill()
 			w.start()
 			w.await(t, name+" firing")
 			w.logged(t, name)
@@ -159,14 +161,14 @@ func TestAlertsOverKills(t *testing.T) {
 		w.write(t)
 		w.reload(t)
 		w.await(t, "Lasting resolved")
-		w.kill()
+		w.Kill()
 		delete(w.rules, "Vanishing") // ends while nobody is there to see it
 		w.rules["Last"] = always
 		w.write(t)
 		w.start()
 		w.await(t, "Vanishing resolved")
 		w.await(t, "Last firing")
-		if code := w.terminate(60 * time.Second); code != 0 {
+		if code := w.Stop(60 * time.Second); code != 0 {
 			t.Errorf("exit code %d", code)
 		}
 

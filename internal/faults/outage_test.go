@@ -40,7 +40,7 @@ func TestPostgresStopped(t *testing.T) {
 			t.Fatal(err)
 		}
 		if round%2 == 1 { // both crash, as when they share a machine
-			s.kill()
+			s.Kill()
 		}
 		if err := pg.Start(); err != nil {
 			t.Fatal(err)
@@ -76,12 +76,12 @@ func TestStartWithoutPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.awaitYes(t, 2000)
-	if code := s.terminate(60 * time.Second); code != 0 {
+	if code := s.Stop(60 * time.Second); code != 0 {
 		t.Errorf("exit code %d after SIGTERM without a database", code)
 	}
 	s.launch()
 	b.awaitYes(t, 1000)
-	s.kill()
+	s.Kill()
 	s.launch()
 	b.awaitYes(t, 1000)
 	if err := pg.Start(); err != nil {

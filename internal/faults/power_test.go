@@ -24,9 +24,9 @@ func TestPowerCut(t *testing.T) {
 		l := startLoad(t, b, steady, s)
 		for range pick(3, 18) {
 			b.awaitYes(t, 500+rand.IntN(3000))
-			s.signal(syscall.SIGSTOP)
+			s.Signal(syscall.SIGSTOP)
 			disk.cut()
-			s.kill()
+			s.Kill()
 			s.dir = disk.data()
 			s.start()
 		}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
 // TestQuestionsAfterKills lets clients send, send again, change, delete and erase while the
@@ -43,14 +44,14 @@ func TestQuestionsAfterKills(t *testing.T) {
 		for range pick(4, 40) {
 			before := done.Load()
 			most := before + 10 + rand.Int64N(30)
-			eventually(t, 2*time.Minute, "the clients go on", func() error {
+			proctest.Eventually(t, 2*time.Minute, "the clients go on", func() error {
 				if n := done.Load(); n < most {
 					return fmt.Errorf("%d of %d done", n, most)
 				}
 				return nil
 			})
 			victim := services[rand.IntN(len(services))]
-			victim.kill()
+			victim.Kill()
 			victim.start()
 		}
 		close(stop)

@@ -26,7 +26,7 @@ func TestTwoInstances(t *testing.T) {
 		crowd(t, b, fmt.Sprintf("same-%d", round), 1000, first, second)
 		victim := [...]*service{first, second}[rand.IntN(2)]
 		b.awaitYes(t, 1+rand.IntN(2000))
-		victim.kill()
+		victim.Kill()
 		b.awaitYes(t, 500) // the other one goes on
 		victim.start()
 	}

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"testing"
 	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
 // account is the service's own ledger.
@@ -39,8 +41,8 @@ func (a *account) check() error {
 func settled(t *testing.T, s *service) account {
 	t.Helper()
 	var a account
-	eventually(t, 120*time.Second, "nothing pending", func() error {
-		s.mustRun()
+	proctest.Eventually(t, 120*time.Second, "nothing pending", func() error {
+		s.MustRun()
 		a = account{}
 		if err := s.ask("/api/analytics/ledger", &a); err != nil {
 			return err

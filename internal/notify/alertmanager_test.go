@@ -1,49 +1,23 @@
 package notify
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/proctest"
+	"github.com/tidemark-obs/tidemark/internal/tooltest"
 )
-
-// shared is a buffer that a process writes while a test reads.
-type shared struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *shared) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *shared) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
 
 // startAlertmanager starts a real Alertmanager that tells a webhook at once, and returns its URL.
 func startAlertmanager(t *testing.T, hook string) string {
 	t.Helper()
-	binary := "prometheus-alertmanager"
-	if _, err := exec.LookPath(binary); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("prometheus-alertmanager is not installed")
-		}
-		t.Skip("SKIPPED: prometheus-alertmanager is not installed (apt-get install prometheus-alertmanager)")
-	}
+	binary := tooltest.Installed(t, "prometheus-alertmanager", "alertmanager")
 	dir := t.TempDir()
 	config := fmt.Sprintf("route: {receiver: hook, group_by: ['...'], group_wait: 0s, group_interval: 100ms, repeat_interval: 4h}\n"+
 		"receivers: [{name: hook, webhook_configs: [{url: '%s'}]}]\n", hook)
@@ -51,28 +25,8 @@ func startAlertmanager(t *testing.T, hook string) string {
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	log := &shared{}
-	cmd := exec.Command(binary, "--config.file="+path, "--storage.path="+dir, "--web.listen-address=127.0.0.1:0", "--cluster.listen-address=")
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // it was killed
-		if t.Failed() {
-			t.Log(log.String())
-		}
-	})
-	address := regexp.MustCompile(`(?:address|Listening).*?(127\.0\.0\.1:\d\d+)`)
-	var url string
-	waitFor(t, "Alertmanager to listen", func() bool {
-		if m := address.FindStringSubmatch(log.String()); m != nil && !strings.HasSuffix(m[1], ":0") {
-			url = "http://" + m[1]
-		}
-		return url != ""
-	})
-	return url
+	_, address := proctest.Tool(t, binary, "--config.file="+path, "--storage.path="+dir, "--cluster.listen-address=")
+	return "http://" + address
 }
 
 // amAlerts is what Alertmanager says of an alert that is active: its state and when it ends.
