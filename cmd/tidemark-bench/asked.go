@@ -4,8 +4,10 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -44,69 +46,100 @@ const (
 const (
 	eventsPath = "/api/analytics/events"
 	// fewest and patience bound a question that takes long: it is asked a few times, and again until
-	// its answers have taken so long together.
+	// its answers have taken so long together; not even a few times when they have taken tooLong.
 	fewest   = 3
 	patience = 4 * time.Second
+	tooLong  = 10 * time.Second
 	// unanswered is when nobody waits any more.
 	unanswered = time.Minute
 )
 
-// once asks once. An answer is read to its end, as a page would.
+// once asks once. What nobody would have waited for is not answered; an error says that there is
+// nobody to ask.
 func (q *asked) once(ctx context.Context, client *http.Client) error {
-	ctx, cancel := context.WithTimeout(ctx, unanswered)
+	within, cancel := context.WithTimeout(ctx, unanswered)
 	defer cancel()
-	r, err := q.request(time.Now())
-	if err != nil {
-		return err
-	}
 	begin := time.Now()
-	answer, err := client.Do(r.WithContext(ctx))
-	if err != nil {
-		return err
-	}
-	body, err := io.ReadAll(answer.Body)
-	if closed := answer.Body.Close(); err == nil {
-		err = closed
+	took, why, err := q.ask(within, client)
+	var late interface{ Timeout() bool }
+	if ctx.Err() == nil && errors.As(err, &late) && late.Timeout() {
+		err, why = nil, fmt.Sprintf("no answer after %v", time.Since(begin).Round(time.Second))
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", q.Name, err)
 	}
-	took := time.Since(begin)
-	if answer.StatusCode != http.StatusOK {
-		q.Failed++
-		if q.Why == "" {
-			q.Why = fmt.Sprintf("%s after %v: %s", answer.Status, took.Round(time.Millisecond), bytes.TrimSpace(body))
-		}
+	if why != "" {
+		q.fails(why)
 		return nil
 	}
 	q.took = append(q.took, took)
 	return nil
 }
 
+func (q *asked) fails(why string) {
+	q.Failed++
+	if q.Why == "" {
+		q.Why = why
+	}
+}
+
+// ask says how long the answer took, or why there is none. It is read to its end, as a page would.
+func (q *asked) ask(ctx context.Context, client *http.Client) (took time.Duration, why string, err error) {
+	r, err := q.request(time.Now())
+	if err != nil {
+		return 0, "", err
+	}
+	begin := time.Now()
+	answer, err := client.Do(r.WithContext(ctx))
+	if err != nil {
+		return 0, "", err
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err = errors.Join(err, answer.Body.Close()); err != nil {
+		return 0, "", err
+	}
+	took = time.Since(begin)
+	if answer.StatusCode != http.StatusOK {
+		why = fmt.Sprintf("%s after %v: %s", answer.Status, took.Round(time.Millisecond), bytes.TrimSpace(body))
+	}
+	return took, why, nil
+}
+
 // rounds asks all questions in turn, in another order each time, so that no question finds
-// what its own last answer left in memory and nothing else did since.
-func (a *asking) rounds(ctx context.Context, all []*asked, repeats int) error {
-	spent := make(map[*asked]time.Duration, len(all))
+// what its own last answer left in memory and nothing else did since. When the time is up, what was
+// not asked even once is not answered.
+func (a *asking) rounds(ctx context.Context, all []*asked, repeats int, within time.Duration) error {
+	defer func() {
+		for _, q := range all {
+			q.Took = quantilesOf(q.took)
+		}
+	}()
+	began, spent := time.Now(), make(map[*asked]time.Duration, len(all))
 	for n := range repeats {
 		turn := due(all, spent, n)
 		rand.Shuffle(len(turn), func(i, j int) { turn[i], turn[j] = turn[j], turn[i] })
 		for _, q := range turn {
 			begin := time.Now()
+			if begin.Sub(began) > within {
+				if n == 0 {
+					q.fails("not asked: the time was up")
+				}
+				continue
+			}
 			if err := q.once(ctx, a.service.client); err != nil {
-				return fmt.Errorf("%s: %w", q.Name, err)
+				return err
 			}
 			spent[q] += time.Since(begin)
 		}
-	}
-	for _, q := range all {
-		q.Took = quantilesOf(q.took)
 	}
 	return nil
 }
 
 // due are the questions to ask in a round, after what the rounds before took.
 func due(all []*asked, spent map[*asked]time.Duration, round int) []*asked {
-	return slices.DeleteFunc(slices.Clone(all), func(q *asked) bool { return round >= fewest && spent[q] > patience })
+	return slices.DeleteFunc(slices.Clone(all), func(q *asked) bool {
+		return round >= fewest && spent[q] > patience || spent[q] > tooLong
+	})
 }
 
 // questionsPerSecond is what one client asks beside full load.
@@ -120,22 +153,25 @@ func (a *asking) steadily(ctx context.Context, into *asked, wanted func() bool) 
 			all = append(all, &asked{Name: q.Name, request: q.request})
 		}
 	}
+	defer func() {
+		for _, q := range all {
+			into.took = append(into.took, q.took...)
+			into.Failed += q.Failed
+			into.Why = cmp.Or(into.Why, q.Why)
+		}
+		into.Took = quantilesOf(into.took)
+	}()
+	into.Name, into.Kind = "of the dashboard, during full load", dashboard
 	for wanted() {
 		begin := time.Now()
 		q := all[rand.IntN(len(all))]
 		if err := q.once(ctx, a.service.client); err != nil {
-			return fmt.Errorf("%s: %w", q.Name, err)
+			return err
 		}
 		if err := a.service.pause(ctx, time.Second/questionsPerSecond-time.Since(begin)); err != nil {
 			return err
 		}
 	}
-	for _, q := range all {
-		into.took = append(into.took, q.took...)
-		into.Failed += q.Failed
-		into.Why += q.Why
-	}
-	into.Name, into.Kind, into.Took = "of the dashboard, during full load", dashboard, quantilesOf(into.took)
 	return nil
 }
 

@@ -33,32 +33,33 @@ type bench struct {
 	dir        string
 	plan       plan
 	progress   io.Writer
+	keep       func() error // writes down what there is; nil = nowhere
 }
 
-func (b *bench) run(ctx context.Context, databases []string) (*report, error) {
-	r := &report{Began: time.Now().UTC().Truncate(time.Second), Machine: thisMachine(b.dir), Plan: b.plan}
-	for _, name := range databases {
-		if !slices.Contains(b.parts, ingestPart) {
-			break
-		}
-		f := &figures{Database: name}
-		r.Databases = append(r.Databases, f)
-		if err := b.measure(ctx, f); err != nil {
-			return r, fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	if slices.Contains(b.parts, questionPart) {
-		if err := b.askAll(ctx, r, databases); err != nil {
-			return r, err
+// run fills in the report. What fails is told; what was measured is there all the same.
+func (b *bench) run(ctx context.Context, r *report, databases []string) error {
+	*r = report{Began: time.Now().UTC().Truncate(time.Second), Machine: thisMachine(b.dir), Plan: b.plan}
+	var failed []error
+	if slices.Contains(b.parts, ingestPart) {
+		for _, name := range databases {
+			if ctx.Err() != nil {
+				break
+			}
+			f := &figures{Database: name}
+			r.Databases = append(r.Databases, f)
+			failed = append(failed, b.measure(ctx, f))
 		}
 	}
-	if slices.Contains(b.parts, evaluatorPart) {
+	if slices.Contains(b.parts, questionPart) && ctx.Err() == nil {
+		failed = append(failed, b.askAll(ctx, r, databases))
+	}
+	if slices.Contains(b.parts, evaluatorPart) && ctx.Err() == nil {
 		r.Evaluator = &watching{}
 		if err := b.watch(ctx, r.Evaluator); err != nil {
-			return r, fmt.Errorf("evaluator: %w", err)
+			failed = append(failed, fmt.Errorf("evaluator: %w", err))
 		}
 	}
-	return r, nil
+	return errors.Join(append(failed, context.Cause(ctx))...)
 }
 
 // say tells on stderr what goes on.
@@ -100,26 +101,32 @@ func (b *bench) measure(ctx context.Context, f *figures) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.close()) }()
 	f.Setup = db.setup
-	for _, size := range b.plan.Batches {
-		rate, err := b.raw(ctx, db, size)
-		if err != nil {
-			return fmt.Errorf("the raw limit: %w", err)
-		}
-		f.Raw = append(f.Raw, rawRate{BatchEvents: size, EventsPerSecond: rate})
-	}
 	r := &running{bench: b, db: db, figures: f}
-	if err := r.start(ctx); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.stop()) }()
-	for _, step := range []func(context.Context) error{
-		r.idle, r.empty, r.singles, r.disk, r.clocked, r.bare, r.locked, r.disk, r.grow, r.grown, r.account,
-	} {
-		if err := step(ctx); err != nil {
-			return err
+	defer func() {
+		if r.service != nil {
+			err = errors.Join(err, r.service.end(ctx))
 		}
+	}()
+	return b.each(ctx, f.Database, r.steps())
+}
+
+func (r *running) steps() (steps []step) {
+	for _, size := range r.plan.Batches {
+		steps = append(steps, step{name: "the raw limit", do: func(ctx context.Context) error {
+			rate, err := r.raw(ctx, r.db, size)
+			if err == nil {
+				r.Raw = append(r.Raw, rawRate{BatchEvents: size, EventsPerSecond: rate})
+			}
+			return err
+		}})
 	}
-	return r.weigh(ctx)
+	return append(steps,
+		step{name: "starting", do: r.start, needed: true},
+		step{name: "idle", do: r.idle}, step{name: "batches", do: r.empty}, step{name: "single events", do: r.singles},
+		step{name: "the disk", do: r.disk}, step{name: "latency", do: r.clocked},
+		step{name: "latency without a journal", do: r.bare}, step{name: "latency with the store locked", do: r.locked},
+		step{name: "the disk", do: r.disk}, step{name: "growing", do: r.grow}, step{name: "batches into the grown", do: r.grown},
+		step{name: "the ledger", do: r.account}, step{name: "bytes on disk", do: r.weigh})
 }
 
 // running is one database with the service on it while it is measured.
@@ -137,8 +144,6 @@ func (r *running) start(ctx context.Context) (err error) {
 	r.service, err = startService(ctx, r.binary, r.db.dir, r.db.url)
 	return err
 }
-
-func (r *running) stop() error { return r.service.stop() }
 
 // idle reads the memory of a service that has nothing to do, and the size of an empty database.
 func (r *running) idle(ctx context.Context) error {
@@ -193,7 +198,7 @@ func (r *running) loaded(ctx context.Context, what string, l load) (out outcome,
 		RowsBefore: int(first.Stored), Events: out.Accepted, Refused: out.Refused, Connections: l.over, BatchEvents: l.batch,
 		AcceptedPerSecond: perSecond(out.Accepted, out.Elapsed), StoredPerSecond: perSecond(stored, took),
 		Answers:        quantilesOf(latencies(out.Took)),
-		GeneratorCores: out.CPU.Seconds() / out.Elapsed.Seconds(), ServiceCores: (now - busy).Seconds() / took.Seconds(),
+		GeneratorCores: ratio(out.CPU.Seconds(), out.Elapsed.Seconds()), ServiceCores: ratio((now - busy).Seconds(), took.Seconds()),
 	}
 	return out, t, nil
 }
@@ -211,7 +216,15 @@ func (r *running) standing(ctx context.Context, counted *atomic.Int64) string {
 	return fmt.Sprintf("%d accepted here; %d stored in all, %d pending; %s", counted.Load(), l.Stored, l.Pending, megabytes(m.Resident))
 }
 
-func perSecond(n int, d time.Duration) float64 { return float64(n) / d.Seconds() }
+func perSecond(n int, d time.Duration) float64 { return ratio(float64(n), d.Seconds()) }
+
+// ratio of nothing is 0, which JSON can say.
+func ratio(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
+}
 
 func (r *running) batches(events int) load {
 	return load{path: batchPath, over: batchConns, batch: batchEvents, events: events}
@@ -273,7 +286,7 @@ func (r *running) weigh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.BytesPerEvent = float64(after-r.before) / float64(r.Ledger.Stored)
+	r.BytesPerEvent = ratio(float64(after-r.before), float64(r.Ledger.Stored))
 	return nil
 }
 

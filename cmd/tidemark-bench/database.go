@@ -98,10 +98,16 @@ func (d *database) ask(ctx context.Context, name string, into any, query string)
 	return db.QueryRowContext(ctx, query).Scan(into)
 }
 
-// size is what the service's database takes of the disk, without the journal.
+// size is what the service's database takes of the disk, without the journal. PostgreSQL fails to
+// say so when a file goes while it looks; the next look finds it gone.
 func (d *database) size(ctx context.Context) (n int64, err error) {
 	if d.server == nil {
 		return onDisk(filepath.Join(d.dir, dataDir), "journal")
 	}
-	return n, d.ask(ctx, "service", &n, "SELECT pg_database_size(current_database())")
+	for range 3 {
+		if err = d.ask(ctx, "service", &n, "SELECT pg_database_size(current_database())"); err == nil {
+			break
+		}
+	}
+	return n, err
 }

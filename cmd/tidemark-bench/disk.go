@@ -41,8 +41,12 @@ func syncs(ctx context.Context, dir string, n int) (took []time.Duration, err er
 }
 
 // onDisk is what the files under dir take of the disk, without those under the directory named except.
+// A file that is gone takes nothing.
 func onDisk(dir, except string) (total int64, err error) {
 	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -50,6 +54,9 @@ func onDisk(dir, except string) (total int64, err error) {
 			return filepath.SkipDir
 		}
 		info, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

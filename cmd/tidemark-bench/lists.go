@@ -55,7 +55,7 @@ func (a *asking) lists(ctx context.Context) error {
 			a.Lists = append(a.Lists, q)
 		}
 	}
-	return a.during(a.past.Database+": lists", func() error { return a.rounds(ctx, a.Lists, a.plan.Repeats) },
+	return a.during(a.past.Database+": lists", func() error { return a.rounds(ctx, a.Lists, a.plan.Repeats, listsWithin) },
 		func() string { return "reading" })
 }
 

@@ -44,6 +44,7 @@ type plan struct {
 	Past    []int         `json:"events_asked_of"`  // events over 90 days, one database for each number
 	Repeats int           `json:"repeats"`          // how often each question is asked
 	Beside  time.Duration `json:"beside_for_ns"`    // how long questions are asked during full load
+	Rest    time.Duration `json:"rest_within_ns"`   // how long roll-ups may take to be put together
 	Sample  int           `json:"events_a_sample"`  // events of one throughput measurement
 	Singles time.Duration `json:"singles_for_ns"`   // how long single events are sent as fast as they go
 	Latency time.Duration `json:"latency_for_ns"`   // how long single events are sent by the clock
@@ -57,13 +58,13 @@ type plan struct {
 // newPlan bounds every part, so that the default run ends within about half an hour.
 func newPlan(events, past int, short bool) plan {
 	p := plan{
-		Events: events, Sample: min(events/5, 1_000_000), Past: []int{past / 10, past}, Repeats: 30, Beside: 20 * time.Second,
+		Events: events, Sample: min(events/5, 1_000_000), Past: []int{past / 10, past}, Repeats: 30, Beside: 20 * time.Second, Rest: 5 * time.Minute,
 		Singles: 15 * time.Second, Latency: 30 * time.Second, Locks: 3, Settle: 10 * time.Second,
 		Watch: 90 * time.Second, Syncs: 3000, Batches: []int{5000, 20_000},
 	}
 	if short {
 		p.Singles, p.Latency, p.Locks, p.Settle, p.Syncs = 3*time.Second, 5*time.Second, 1, 2*time.Second, 500
-		p.Watch, p.Repeats, p.Beside = 9*time.Second, 3, 4*time.Second
+		p.Watch, p.Repeats, p.Beside, p.Rest = 9*time.Second, 3, 4*time.Second, 2*time.Minute
 	}
 	return p
 }
@@ -163,12 +164,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
+	var r report
 	b := &bench{parts: o.parts, binary: o.binary, prometheus: o.prometheus, dir: dir, plan: o.plan, progress: stderr}
-	report, err := b.run(ctx, o.databases)
-	if err != nil {
-		// Not a miss but no measurement: what was measured before is still worth reading.
-		report.Failure = err.Error()
+	b.keep = func() error { r.judge(); return r.save(o.json) }
+	if err = b.run(ctx, &r, o.databases); err != nil {
+		// Not a miss but no measurement: all else is still worth reading.
+		r.Failure = err.Error()
 	}
-	report.judge()
-	return errors.Join(err, report.print(stdout), report.save(o.json))
+	r.judge()
+	return errors.Join(err, r.print(stdout), r.save(o.json))
 }

@@ -14,17 +14,24 @@ import (
 	"time"
 )
 
+// exportWithin bounds one export.
+const exportWithin = 3 * time.Minute
+
 // export fetches all events as a file, over HTTP.
 func (a *asking) export(ctx context.Context) (err error) {
-	if a.Export, err = a.exported(ctx, "parquet", io.Discard); err != nil {
-		return err
-	}
+	a.Export, err = a.exported(ctx, "parquet", io.Discard)
+	return err
+}
+
+func (a *asking) exportLines(ctx context.Context) (err error) {
 	a.ExportLines, err = a.exported(ctx, "ndjson", io.Discard)
 	return err
 }
 
 func (a *asking) exported(ctx context.Context, format string, to io.Writer) (m moved, err error) {
 	a.say("%s: exporting as %s", a.past.Database, format)
+	ctx, cancel := context.WithTimeout(ctx, exportWithin)
+	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+a.service.addr+eventsPath+"/export?format="+format, nil)
 	if err != nil {
 		return m, err

@@ -23,7 +23,10 @@ type past struct {
 	Setup       string        `json:"setup"`
 	Events      int           `json:"events"`
 	Load        throughput    `json:"load"`
-	Dashboard   quantiles     `json:"dashboard"` // all its questions, each of the same weight
+	Directly    quantiles     `json:"dashboard_directly_after_the_load"`
+	Rest        resting       `json:"rest"`      // how long it took until roll-ups were put together
+	Dashboard   quantiles     `json:"dashboard"` // all its questions, each of the same weight, then
+	Fresh       []*asked      `json:"asked_directly_after_the_load"`
 	Asked       []*asked      `json:"asked"`
 	Lists       []*asked      `json:"lists"`
 	Export      moved         `json:"export_parquet_over_http"`
@@ -47,16 +50,20 @@ type moved struct {
 
 // askAll measures both numbers of events on each database.
 func (b *bench) askAll(ctx context.Context, r *report, databases []string) error {
+	var failed []error
 	for _, name := range databases {
 		for i, events := range b.plan.Past {
 			p := &past{Database: name, Events: events}
 			r.Past = append(r.Past, p)
 			if err := b.ask(ctx, p, i == len(b.plan.Past)-1); err != nil {
-				return fmt.Errorf("%s with %d events: %w", name, events, err)
+				failed = append(failed, err)
+			}
+			if ctx.Err() != nil {
+				return errors.Join(failed...)
 			}
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // asking is a service with a past.
@@ -68,7 +75,11 @@ type asking struct {
 
 func (b *bench) ask(ctx context.Context, p *past, most bool) (err error) {
 	directory := fmt.Sprintf("%s-%d", p.Database, p.Events)
-	defer func() { err = errors.Join(err, os.RemoveAll(b.below(directory))) }()
+	defer func() {
+		if ctx.Err() == nil { // else all of it goes after what was measured is told
+			err = errors.Join(err, os.RemoveAll(b.below(directory)))
+		}
+	}()
 	db, err := b.prepare(ctx, p.Database, directory)
 	if err != nil {
 		return err
@@ -76,25 +87,31 @@ func (b *bench) ask(ctx context.Context, p *past, most bool) (err error) {
 	defer func() { err = errors.Join(err, db.close()) }()
 	p.Setup = db.setup
 	a := &asking{running: &running{bench: b, db: db, figures: &figures{Database: p.Database}}, past: p}
-	if a.before, err = db.size(ctx); err != nil && db.server != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, a.end(ctx)) }()
 	if err := a.begin(ctx); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, a.end()) }()
-	steps := []func(context.Context) error{a.fill, a.settle, a.questions, a.lists, a.asSQL, a.export}
+	return b.each(ctx, fmt.Sprintf("%s with %d events", p.Database, p.Events), a.steps(most))
+}
+
+// steps are what is measured. What takes long for each event is measured where there are fewer.
+func (a *asking) steps(most bool) []step {
+	steps := []step{
+		{name: "storing", do: a.fill, needed: true},
+		{name: "questions directly after it", do: a.directly},
+		{name: "coming to rest", do: a.rest},
+		{name: "vacuum", do: a.settle},
+		{name: "questions", do: a.questions},
+		{name: "lists", do: a.lists},
+		{name: "questions as SQL", do: a.asSQL},
+		{name: "exporting", do: a.export},
+	}
 	if most {
-		steps = append(steps, a.beside)
+		steps = append(steps, step{name: "full load beside questions", do: a.beside})
 	} else {
-		steps = append(steps, a.importing)
+		steps = append(steps, step{name: "exporting lines", do: a.exportLines}, step{name: "importing", do: a.importing})
 	}
-	for _, step := range append(steps, a.weigh) {
-		if err := step(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	return append(steps, step{name: "memory", do: a.account}, step{name: "bytes on disk", do: a.weigh})
 }
 
 // statistics is what the service is told of the events' properties.
@@ -116,14 +133,17 @@ func (a *asking) begin(ctx context.Context) error {
 		a.raw = raw
 	}
 	var err error
+	if a.before, err = a.db.size(ctx); err != nil {
+		return err
+	}
 	a.service, err = startService(ctx, a.binary, a.db.dir, a.db.url, "--config.file="+file)
 	return err
 }
 
-func (a *asking) end() error {
+func (a *asking) end(ctx context.Context) error {
 	var err error
 	if a.service != nil {
-		err = a.service.stop()
+		err = a.service.end(ctx)
 	}
 	if a.raw != nil {
 		err = errors.Join(err, a.raw.Close())
@@ -149,8 +169,7 @@ func backThen(now time.Time, times int) func() time.Time {
 	}
 }
 
-// settle waits as long as a service with a past had time for: PostgreSQL's vacuum and checkpoint,
-// and what the service tidies in the background.
+// settle does what PostgreSQL would have had time for: vacuum and checkpoint.
 func (a *asking) settle(ctx context.Context) error {
 	begin := time.Now()
 	if a.raw != nil {
@@ -186,13 +205,15 @@ func (a *asking) beside(ctx context.Context) (err error) {
 	return errors.Join(err, <-done)
 }
 
-// weigh says what an event takes of the memory and, once the database is closed, of the disk.
-func (a *asking) weigh(ctx context.Context) error {
+// account reads the memory's peak.
+func (a *asking) account(context.Context) error {
 	m, err := memoryOf(a.service.cmd.Process.Pid)
-	if err != nil {
-		return err
-	}
 	a.past.Memory.Peak = m.Peak
+	return err
+}
+
+// weigh says what an event takes of the disk, once the database is closed.
+func (a *asking) weigh(ctx context.Context) error {
 	l, err := a.service.ledger(ctx)
 	if err != nil {
 		return err
@@ -201,6 +222,8 @@ func (a *asking) weigh(ctx context.Context) error {
 		return err
 	}
 	after, err := a.db.size(ctx)
-	a.Bytes = float64(after-a.before) / float64(l.Stored)
+	if err == nil {
+		a.Bytes = ratio(float64(after-a.before), float64(l.Stored))
+	}
 	return err
 }

@@ -48,15 +48,15 @@ func (p *past) judge(few *past) (all []verdict) {
 	ms := func(name string, took, bound time.Duration) {
 		add(took > 0, verdict{Name: name, Measured: milliseconds(took), Bound: milliseconds(bound), Unit: "ms"})
 	}
-	ratio := func(name string, a, b, bound float64, atLeast bool) {
-		add(a > 0 && b > 0, verdict{Name: name, Measured: a / b, Bound: bound, AtLeast: atLeast, Unit: "x"})
+	times := func(name string, a, b, bound float64, atLeast bool) {
+		add(a > 0 && b > 0, verdict{Name: name, Measured: ratio(a, b), Bound: bound, AtLeast: atLeast, Unit: "x"})
 	}
 	ms("dashboard, p99", p.Dashboard.P99, bound)
 	if p.Database == postgreSQL {
-		ratio(fmt.Sprintf("dashboard, p99 with %d events / with %d", p.Events, few.Events),
+		times(fmt.Sprintf("dashboard, p99 with %d events / with %d", p.Events, few.Events),
 			float64(p.Dashboard.P99), float64(few.Dashboard.P99), grownQuestions, false)
-		name, times := p.leastOverSQL()
-		ratio("raw SQL / question, least: "+name, times, 1, overRawSQL, true)
+		name, gain := p.leastOverSQL()
+		times("raw SQL / question, least: "+name, gain, 1, overRawSQL, true)
 	} else {
 		name, took := slowest(p.of(adHoc))
 		ms("ad hoc, slowest median: "+name, took, adHocWithin)
@@ -70,9 +70,9 @@ func (p *past) judge(few *past) (all []verdict) {
 	}
 	name, took := slowest(p.Lists)
 	ms("a page of a list, slowest median: "+name, took, listWithin)
-	ratio("import / the same over HTTP", few.Import.PerSecond, few.Load.StoredPerSecond, importOfHTTP, true)
-	ratio("stored beside questions / without", p.Disturbed.StoredPerSecond, p.Undisturbed.StoredPerSecond, storedBeside, true)
-	ratio("questions beside full load, p99 / idle", float64(p.Meanwhile.Took.P99), float64(p.Dashboard.P99), besideOfIdle, false)
+	times("import / the same over HTTP", few.Import.PerSecond, few.Load.StoredPerSecond, importOfHTTP, true)
+	times("stored beside questions / without", p.Disturbed.StoredPerSecond, p.Undisturbed.StoredPerSecond, storedBeside, true)
+	times("questions beside full load, p99 / idle", float64(p.Meanwhile.Took.P99), float64(p.Dashboard.P99), besideOfIdle, false)
 	add(p.Disturbed.Events > 0, verdict{Name: "refused beside questions", Measured: float64(count(p.Disturbed.Refused)), Unit: "requests"})
 	add(len(p.Asked) > 0, verdict{Name: "questions not answered", Measured: float64(p.unanswered()), Unit: "questions"})
 	add(p.Memory.Peak > 0, verdict{Name: "memory, peak", Measured: inMegabytes(p.Memory.Peak), Bound: loadedMegabytes, Unit: "MB"})
@@ -131,7 +131,9 @@ func (r *report) printPast(w io.Writer) {
 	fmt.Fprint(w, "\nquestions: p50 / p99 in ms; in brackets the same as raw SQL\n")
 	line("", func(p *past) string { return fmt.Sprintf("%s, %d events", p.Database, p.Events) })
 	line("stored over HTTP, events/s", func(p *past) string { return rate(p.Load.StoredPerSecond) })
-	line("dashboard, all questions", func(p *past) string { return short(p.Dashboard) })
+	line("at rest after", func(p *past) string { return p.Rest.String() })
+	line("dashboard, all questions, at rest", func(p *past) string { return short(p.Dashboard) })
+	line("   directly after the load", func(p *past) string { return short(p.Directly) })
 	line("   during full load", func(p *past) string { return p.Meanwhile.cell() })
 	for i, q := range r.Past[0].Asked {
 		line(fmt.Sprintf("%s: %s, %g d", q.Kind, q.Name, q.Days), func(p *past) string { return at(p.Asked, i) })

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -146,15 +147,39 @@ func TestAskingCountsWhatIsNotAnswered(t *testing.T) {
 	defer s.Close()
 	a := &asking{running: &running{bench: &bench{}, service: &service{client: s.Client(), addr: strings.TrimPrefix(s.URL, "http://")}}, past: &past{}}
 	q := &asked{Name: "x", request: a.get("/stats", 1)}
-	if err := a.rounds(t.Context(), []*asked{q}, 10); err != nil {
+	if err := a.rounds(t.Context(), []*asked{q}, 10, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	if q.Took.N != 5 || q.Failed != 5 || !strings.Contains(q.Why, "too busy") || !strings.Contains(q.cell(), "5 × 503") {
 		t.Errorf("%+v, %s", q, q.cell())
 	}
+	late := &asked{Name: "late"}
+	if err := a.rounds(t.Context(), []*asked{late}, 10, -1); err != nil || late.Failed != 1 || !strings.Contains(late.Why, "not asked") {
+		t.Errorf("without time: %v, %+v", err, late)
+	}
 	s.Close()
-	if err := a.rounds(t.Context(), []*asked{q}, 1); err == nil {
+	before := q.Took.N
+	q.took = append(q.took, time.Second)
+	if err := a.rounds(t.Context(), []*asked{q}, 1, time.Minute); err == nil {
 		t.Error("no error without a server")
+	}
+	if q.Took.N != before+1 {
+		t.Errorf("an error costs what was measured before: %+v", q.Took)
+	}
+}
+
+// A question nobody waits for is not answered; the others go on.
+func TestAskingOutlivesWhatTakesTooLong(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer s.Close()
+	client := &http.Client{Transport: patient{s.Client().Transport}}
+	a := &asking{running: &running{bench: &bench{}, service: &service{client: client, addr: strings.TrimPrefix(s.URL, "http://")}}, past: &past{}}
+	slow, fast := &asked{Name: "slow", request: a.get("/slow", 1)}, &asked{Name: "fast", request: a.get("/fast", 1)}
+	if err := a.rounds(t.Context(), []*asked{slow, fast}, 3, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if slow.Failed != 3 || slow.Took.N != 0 || !strings.Contains(slow.Why, "no answer") || fast.Failed != 0 || fast.Took.N != 3 {
+		t.Errorf("slow %+v, fast %+v", slow, fast)
 	}
 }
 
@@ -166,6 +191,10 @@ func TestSlowQuestionsAreAskedLessOften(t *testing.T) {
 	}
 	if got := due(all, spent, fewest); len(got) != 1 || got[0] != fast {
 		t.Error("a slow question is asked on and on")
+	}
+	spent[slow] = tooLong + 1
+	if got := due(all, spent, 1); len(got) != 1 || got[0] != fast {
+		t.Error("a question that takes too long is asked again")
 	}
 	if len(all) != 2 || all[0] != slow {
 		t.Error("the questions themselves were changed")
@@ -209,4 +238,14 @@ func TestReportTellsOfQuestions(t *testing.T) {
 	if err := r.save(path); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// patient waits for an answer from /slow until the time is up.
+type patient struct{ http.RoundTripper }
+
+func (p patient) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(r.URL.Path, "/slow") {
+		return nil, os.ErrDeadlineExceeded
+	}
+	return p.RoundTripper.RoundTrip(r)
 }

@@ -42,7 +42,9 @@ const (
 	startWithin = time.Minute
 	stopWithin  = 2 * time.Minute
 	pollEvery   = 20 * time.Millisecond
-	stallAfter  = time.Minute // pending that does not fall for so long never will
+	stallAfter  = 3 * time.Minute // pending that does not fall for so long never will
+	flushWithin = 30 * time.Second
+	answerIn    = 2 * time.Minute // of any request
 )
 
 // startService starts the program on an empty data directory and waits until it is ready.
@@ -60,7 +62,7 @@ func startService(ctx context.Context, binary, dir, databaseURL string, more ...
 	if err != nil {
 		return nil, err
 	}
-	s := &service{process: p, addr: addr, client: &http.Client{Timeout: 30 * time.Second}}
+	s := &service{process: p, addr: addr, client: &http.Client{Timeout: answerIn}}
 	if err := s.ready(ctx); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
@@ -115,7 +117,9 @@ func (s *service) ledger(ctx context.Context) (l ledger, err error) {
 // flush asks for what waits to be stored at once, so that the last batch's flush_interval does not
 // count. A flush that ends by its own limit on time is no fault: drained waits on.
 func (s *service) flush(ctx context.Context) error {
-	q, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.addr+"/api/analytics/flush", nil)
+	within, cancel := context.WithTimeout(ctx, flushWithin)
+	defer cancel()
+	q, err := http.NewRequestWithContext(within, http.MethodPost, "http://"+s.addr+"/api/analytics/flush", nil)
 	if err != nil {
 		return err
 	}
@@ -232,6 +236,19 @@ func (p *process) said() string {
 	}
 	const most = 2000
 	return strings.TrimSpace(string(b[max(0, len(b)-most):]))
+}
+
+// end stops the process, or kills it when no time is left: what it has on disk is of no use then.
+func (p *process) end(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return p.stop()
+	}
+	err := p.cmd.Process.Kill()
+	<-p.gone
+	if errors.Is(err, os.ErrProcessDone) {
+		return nil
+	}
+	return err
 }
 
 // stop asks the process to end and waits for it. It may be called again.
