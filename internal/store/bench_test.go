@@ -1,9 +1,7 @@
 package store_test
 
 import (
-	"context"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -118,47 +116,6 @@ func BenchmarkMetricsOfEvents(b *testing.B) {
 		b.ReportMetric(float64(size*b.N)/took[0].Seconds(), "rows/s")
 		b.ReportMetric(float64(size*b.N)/took[1].Seconds(), "rows/s-with-metrics")
 		b.ReportMetric(took[1].Seconds()/took[0].Seconds(), "ratio")
-	})
-}
-
-// BenchmarkRollupCost stores batches with and without roll-ups in random turns, and reports how fast
-// it is with them as a share of how fast without.
-func BenchmarkRollupCost(b *testing.B) {
-	databases(b, func(b *testing.B, cfg store.Config) {
-		s := open(b, cfg)
-		g := storetest.NewGenerator(1, time.Now())
-		r := rand.New(rand.NewPCG(1, 2))
-		for _, size := range []int{100, 5_000} {
-			b.Run(strconv.Itoa(size), func(b *testing.B) {
-				c, err := s.Cursor(b.Context(), "bench")
-				if err != nil {
-					b.Fatal(err)
-				}
-				var with, without time.Duration
-				for b.Loop() {
-					batches := []*time.Duration{&with, &without}
-					r.Shuffle(2, func(i, j int) { batches[i], batches[j] = batches[j], batches[i] })
-					for _, took := range batches {
-						commit := s.Commit
-						if took == &without {
-							commit = func(ctx context.Context, batch *store.Batch) (store.Result, error) {
-								return store.CommitWithoutRollups(ctx, s, batch)
-							}
-						}
-						batch := store.Batch{From: c, Seq: c.Seq + 1, Events: g.Events(size)}
-						start := time.Now()
-						result, err := commit(b.Context(), &batch)
-						*took += time.Since(start)
-						if err != nil {
-							b.Fatal(err)
-						}
-						c = result.Cursor
-					}
-				}
-				b.ReportMetric(float64(size*b.N)/with.Seconds(), "rows/s")
-				b.ReportMetric(without.Seconds()/with.Seconds(), "share")
-			})
-		}
 	})
 }
 
