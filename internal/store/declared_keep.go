@@ -300,13 +300,6 @@ func (s *Store) keepDeclared(ctx context.Context, ses session, all *declarations
 	return s.d.load(ctx, ses, "rollup_values", declaredColumns, rows)
 }
 
-// takeDeclared takes the rows of buckets and of names, and those of all names.
-func takeDeclared(ids string) string {
-	return `DELETE FROM rollup_values WHERE declaration IN (` + ids + `) AND width = $1 AND NOT fresh
-AND bucket = ANY(($2::text[])::timestamptz[]) AND (event_name IS NULL OR event_name IN (SELECT unnest($3::text[])))
-RETURNING bucket, declaration, coalesce(event_name, ''), data`
-}
-
 // mergeDeclared adds what there is in buckets of a width to their rows.
 func (s *Store) mergeDeclared(ctx context.Context, ses session, all *declarations, width time.Duration, deltas portions) error {
 	names, buckets := map[string]bool{}, make([]time.Time, 0, len(deltas))
@@ -318,13 +311,19 @@ func (s *Store) mergeDeclared(ctx context.Context, ses session, all *declaration
 			}
 		}
 	}
-	rows, err := ses.QueryContext(ctx, takeDeclared(all.ids()), int32(width/time.Second), s.d.texts(stamps(buckets)),
-		s.d.texts(slices.Collect(maps.Keys(names))))
-	if err != nil {
-		return err
+	if len(buckets) == 0 {
+		return nil
+	}
+	condition := func(args *arguments) string {
+		return "declaration IN (" + all.ids() + ") AND width = " + args.bind(int32(width/time.Second)) + " AND NOT fresh AND " +
+			within(truncated(buckets, width), s, args) + " AND (event_name IS NULL OR event_name IN (SELECT unnest(" +
+			args.bind(s.d.texts(slices.Collect(maps.Keys(names)))) + "::text[])))"
 	}
 	sums := portions{}
-	if err := sums.read(rows, all); err != nil {
+	err := s.taking(ctx, ses, "rollup_values", "bucket, declaration, coalesce(event_name, ''), data", condition, func(rows *sql.Rows) error {
+		return sums.scan(rows, all)
+	})
+	if err != nil {
 		return err
 	}
 	for at, list := range deltas {
@@ -344,20 +343,25 @@ func (s *Store) mergeDeclared(ctx context.Context, ses session, all *declaration
 func (p portions) read(rows *sql.Rows, all *declarations) error {
 	defer rows.Close()
 	for rows.Next() {
-		var at time.Time
-		var id int64
-		var name string
-		var data sql.RawBytes
-		if err := rows.Scan(&at, &id, &name, &data); err != nil {
+		if err := p.scan(rows, all); err != nil {
 			return err
-		}
-		if i := all.place(id); i >= 0 {
-			if err := p.at(at.UTC(), all)[i].at(name, all.list[i].spec.Number).merge(data); err != nil {
-				return err
-			}
 		}
 	}
 	return rows.Err()
+}
+
+func (p portions) scan(rows *sql.Rows, all *declarations) error {
+	var at time.Time
+	var id int64
+	var name string
+	var data sql.RawBytes
+	if err := rows.Scan(&at, &id, &name, &data); err != nil {
+		return err
+	}
+	if i := all.place(id); i >= 0 {
+		return p.at(at.UTC(), all)[i].at(name, all.list[i].spec.Number).merge(data)
+	}
+	return nil
 }
 
 const (

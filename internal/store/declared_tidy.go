@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 	"time"
 
@@ -9,6 +10,9 @@ import (
 )
 
 const (
+	// daysAtOnce are those that a step tidies.
+	daysAtOnce = 4
+
 	// unfilled is safe beside those who store: what it does not see goes later.
 	unfilled = `
 DELETE FROM rollup_values WHERE fresh AND EXISTS (
@@ -20,16 +24,10 @@ DELETE FROM rollup_values WHERE fresh AND EXISTS (
 SELECT DISTINCT date_trunc('day', bucket) FROM (
     SELECT r.bucket FROM rollup_values r JOIN declarations d ON d.id = r.declaration
     WHERE r.fresh AND r.bucket >= d.since AND NOT (r.shrunk AND date_trunc('day', r.bucket) < $2) GROUP BY r.bucket HAVING count(*) >= $1) AS hours
-ORDER BY 1 LIMIT 2`
-
-	takeFresh = `
-DELETE FROM rollup_values WHERE fresh AND bucket >= $1 AND bucket < $1::timestamptz + interval '1 day'
-AND NOT (shrunk AND $1 < $2) AND EXISTS (
-    SELECT 1 FROM declarations d WHERE d.id = rollup_values.declaration AND rollup_values.bucket >= d.since)
-RETURNING bucket, declaration, shrunk, data`
+ORDER BY 1 LIMIT $3`
 )
 
-// tidyDeclared puts the fresh rows of a day together with the others of their hours and of the day.
+// tidyDeclared puts the fresh rows of some days together with the others of their hours and days.
 // Rows of hours that are not filled yet go: all events of these are counted when they are.
 func (s *Store) tidyDeclared(ctx context.Context, ses session, from *floors, least int) (more bool, err error) {
 	all, err := s.declarations(ctx, ses)
@@ -42,10 +40,18 @@ func (s *Store) tidyDeclared(ctx context.Context, ses session, from *floors, lea
 		}
 	}
 	var days []time.Time
-	if err := ses.SelectContext(ctx, &days, freshDays, least, from.Events); err != nil || len(days) == 0 {
+	if err := ses.SelectContext(ctx, &days, freshDays, least, from.Events, daysAtOnce+1); err != nil {
 		return false, err
 	}
-	return len(days) > 1, s.tidyDay(ctx, ses, all, days[0].UTC(), from)
+	for i, today := range days {
+		if i == daysAtOnce {
+			break
+		}
+		if err := s.tidyDay(ctx, ses, all, today.UTC(), from); err != nil {
+			return false, err
+		}
+	}
+	return len(days) > daysAtOnce, nil
 }
 
 func (s *Store) tidyDay(ctx context.Context, ses session, all *declarations, today time.Time, from *floors) error {
@@ -68,37 +74,34 @@ func (s *Store) tidyDay(ctx context.Context, ses session, all *declarations, tod
 
 // takeFresh takes the fresh rows of a day, and says of which hours declarations have shrunk.
 func (s *Store) takeFresh(ctx context.Context, ses session, all *declarations, today time.Time, from *floors) (hours portions, shrunk map[time.Time][]int64, err error) {
-	rows, err := ses.QueryContext(ctx, takeFresh, today, from.Events)
-	if err != nil {
-		return nil, nil, err
+	condition := func(args *arguments) string {
+		first, events := args.bind(today)+"::timestamptz", args.bind(from.Events)
+		return "fresh AND bucket >= " + first + " AND bucket < " + first + " + interval '1 day' AND NOT (shrunk AND " + first + " < " + events +
+			") AND EXISTS (SELECT 1 FROM declarations d WHERE d.id = rollup_values.declaration AND rollup_values.bucket >= d.since)"
 	}
-	defer rows.Close()
 	hours, shrunk = portions{}, map[time.Time][]int64{}
-	for rows.Next() {
+	err = s.taking(ctx, ses, "rollup_values", "bucket, declaration, shrunk, data", condition, func(rows *sql.Rows) error {
 		var at time.Time
 		var id int64
 		var gone bool
-		var data []byte
+		var data sql.RawBytes
 		if err := rows.Scan(&at, &id, &gone, &data); err != nil {
-			return nil, nil, err
+			return err
 		}
 		i := all.place(id)
 		if i < 0 {
-			continue
+			return nil
 		}
 		at = at.UTC()
 		if gone && !slices.Contains(shrunk[at], id) {
 			shrunk[at] = append(shrunk[at], id)
 		}
 		m := hours.at(at, all)[i]
-		err := rollup.Parts(data, func(name string, part []byte) error {
+		return rollup.Parts(data, func(name string, part []byte) error {
 			return m.at(name, all.list[i].spec.Number).merge(part)
 		})
-		if err != nil {
-			return nil, nil, err
-		}
-	}
-	if err := rows.Err(); err != nil {
+	})
+	if err != nil {
 		return nil, nil, err
 	}
 	return hours, shrunk, hours.total(all)

@@ -114,12 +114,11 @@ func (s *Store) keepLosses(ctx context.Context, ses session, lost losses) error 
 }
 
 const (
-	sketchesAtOnce = 20
+	// sketchesAtOnce are the rows that a step takes; each may have some 10,000 bytes.
+	sketchesAtOnce = 4_000
 	untidySketches = `
-SELECT width, bucket, sum(lost)::bigint AS lost FROM rollup_ids WHERE fresh GROUP BY width, bucket
+SELECT width, bucket, count(*) AS fresh, sum(lost)::bigint AS lost FROM rollup_ids WHERE fresh GROUP BY width, bucket
 HAVING count(*) >= $1 OR sum(lost) > 0 ORDER BY width, bucket LIMIT $2`
-	takeSketches = `
-DELETE FROM rollup_ids WHERE fresh = ($1 = 'fresh') AND width = $2 AND bucket = $3 RETURNING event_name, users, sessions, lost`
 	dropSketches = `
 DELETE FROM rollup_ids WHERE width IN (3600, 86400) AND bucket >= $1 AND bucket < $1::timestamptz + interval '1 day'`
 	idsOfDay = `
@@ -127,82 +126,81 @@ SELECT DISTINCT date_trunc('hour', ts) AS bucket, event_name, coalesce(user_id, 
 FROM events WHERE ts >= $1 AND ts < $1::timestamptz + interval '1 day'`
 )
 
-// tidySketches puts the fresh sketches of some buckets into the buckets of all widths, or makes those
+// tidySketches puts the fresh sketches of some buckets into the buckets of all widths, and makes those
 // of a day anew where events were deleted.
 func (s *Store) tidySketches(ctx context.Context, ses session, from *floors, least int) (more bool, err error) {
 	var buckets []untidyBucket
-	if err := ses.SelectContext(ctx, &buckets, untidySketches, least, sketchesAtOnce); err != nil {
+	if err := ses.SelectContext(ctx, &buckets, untidySketches, least, untidyAtOnce); err != nil || len(buckets) == 0 {
 		return false, err
 	}
-	days := map[time.Time][]untidyBucket{}
-	for _, b := range buckets {
-		of := b.Bucket.UTC().Truncate(day)
-		days[of] = append(days[of], b)
+	width, list := step(buckets, sketchesAtOnce)
+	m, lost := sketches{}, map[time.Time]bool{}
+	into := func(at time.Time) []time.Duration { return from.reached(at, width, idLevels) }
+	if err := m.take(ctx, s, ses, "fresh", width, list, into, lost); err != nil {
+		return false, err
 	}
-	for of, list := range days {
-		lost, err := s.mergeSketches(ctx, ses, list, from)
+	for _, w := range idLevels {
+		same := func(time.Time) []time.Duration { return []time.Duration{w} }
+		if w < width || !m.have(w) {
+			continue
+		}
+		if err := m.take(ctx, s, ses, "NOT fresh", w, truncated(list, w), same, lost); err != nil {
+			return false, err
+		}
+	}
+	if err := s.keepSketches(ctx, ses, m, false); err != nil {
+		return false, err
+	}
+	for of := range lost {
 		// Where events are gone for their age the rest of them would count too few.
-		if err == nil && lost && !of.Before(from.Events) {
-			err = s.resketch(ctx, ses, of, from)
-		}
-		if err != nil {
-			return false, err
-		}
-	}
-	return len(buckets) == sketchesAtOnce, nil
-}
-
-// mergeSketches puts the fresh sketches of some buckets of a day where they belong, and reports
-// whether they have lost ids.
-func (s *Store) mergeSketches(ctx context.Context, ses session, buckets []untidyBucket, from *floors) (lost bool, err error) {
-	m := sketches{}
-	for _, b := range buckets {
-		widths := from.reached(b.Bucket.UTC(), b.width(), idLevels)
-		gone, err := m.take(ctx, ses, "fresh", b.Bucket.UTC(), b.width(), widths)
-		if err != nil {
-			return false, err
-		}
-		lost = lost || gone
-	}
-	into := map[sketchKey]bool{}
-	for key := range m {
-		into[sketchKey{bucket: key.bucket, width: key.width}] = true
-	}
-	for key := range into {
-		gone, err := m.take(ctx, ses, "tidy", key.bucket, key.width, []time.Duration{key.width})
-		if err != nil {
-			return false, err
-		}
-		lost = lost || gone
-	}
-	return lost, s.keepSketches(ctx, ses, m, false)
-}
-
-// take deletes the rows of a bucket, the fresh or the tidy ones, adds them to the buckets of some
-// widths, and reports whether they have lost ids.
-func (m sketches) take(ctx context.Context, ses session, which string, bucket time.Time, width time.Duration, into []time.Duration) (lost bool, err error) {
-	rows, err := ses.QueryContext(ctx, takeSketches, which, int32(width/time.Second), bucket)
-	if err != nil {
-		return false, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var name sql.NullString
-		var users, sessions []byte
-		var gone int64
-		if err := rows.Scan(&name, &users, &sessions, &gone); err != nil {
-			return false, err
-		}
-		lost = lost || gone > 0
-		for _, w := range into {
-			pair := m.at(sketchKey{bucket.Truncate(w), w, name.Valid, name.String})
-			pair.lost += gone
-			if err := errors.Join(pair.users.merge(users), pair.sessions.merge(sessions)); err != nil {
+		if !of.Before(from.Events) {
+			if err := s.resketch(ctx, ses, of, from); err != nil {
 				return false, err
 			}
 		}
 	}
-	return lost, rows.Err()
+	return len(list) < len(buckets) || len(buckets) == untidyAtOnce, nil
+}
+
+// have reports whether there are sketches of a width.
+func (m sketches) have(width time.Duration) bool {
+	for key := range m {
+		if key.width == width {
+			return true
+		}
+	}
+	return false
+}
+
+// take deletes the rows of some buckets of a width, those that are fresh or not, adds them to the
+// buckets of the widths that into names, and notes the days that have lost ids.
+func (m sketches) take(ctx context.Context, s *Store, ses session, which string, width time.Duration, buckets []time.Time,
+	into func(time.Time) []time.Duration, lost map[time.Time]bool,
+) error {
+	condition := func(args *arguments) string {
+		return which + " AND width = " + args.bind(int32(width/time.Second)) + " AND " + within(buckets, s, args)
+	}
+	return s.taking(ctx, ses, "rollup_ids", "bucket, event_name, users, sessions, lost", condition, func(rows *sql.Rows) error {
+		var at time.Time
+		var name sql.NullString
+		var users, sessions []byte
+		var gone int64
+		if err := rows.Scan(&at, &name, &users, &sessions, &gone); err != nil {
+			return err
+		}
+		at = at.UTC()
+		if gone > 0 {
+			lost[at.Truncate(day)] = true
+		}
+		for _, w := range into(at) {
+			pair := m.at(sketchKey{at.Truncate(w), w, name.Valid, name.String})
+			pair.lost += gone
+			if err := errors.Join(pair.users.merge(users), pair.sessions.merge(sessions)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // resketch makes the sketches of a day and its hours anew from the events.

@@ -166,10 +166,11 @@ func (*Store) eraseFromUsers(ctx context.Context, ses session, userID string) er
 }
 
 const (
-	userBucketsAtOnce = 50
-	untidyUsers       = `
-SELECT width, bucket FROM rollup_users WHERE fresh GROUP BY width, bucket HAVING count(*) >= $1 ORDER BY width, bucket LIMIT $2`
-	takeUsers = `DELETE FROM rollup_users WHERE width = $1 AND bucket = $2 RETURNING user_id, events`
+	// usersAtOnce are the fresh rows that a step takes.
+	usersAtOnce = 50_000
+	untidyUsers = `
+SELECT width, bucket, count(*) AS fresh FROM rollup_users WHERE fresh GROUP BY width, bucket HAVING count(*) >= $1
+ORDER BY width, bucket LIMIT $2`
 	dropUsers = `
 DELETE FROM rollup_users WHERE width IN (3600, 86400) AND bucket >= $1 AND bucket < $1::timestamptz + interval '1 day'`
 	usersOfMissing = `
@@ -181,17 +182,22 @@ FROM events WHERE ts >= $1 AND ts < $1::timestamptz + interval '1 day' AND user_
 // ones stay fresh, so that they are when they are.
 func (s *Store) tidyUsers(ctx context.Context, ses session, _ *floors, least int) (more bool, err error) {
 	var buckets []untidyBucket
-	if err := ses.SelectContext(ctx, &buckets, untidyUsers, least, userBucketsAtOnce); err != nil {
+	if err := ses.SelectContext(ctx, &buckets, untidyUsers, least, untidyAtOnce); err != nil || len(buckets) == 0 {
 		return false, err
 	}
-	now, tidied := s.cfg.Now(), 0
-	for _, b := range buckets {
-		m := userCounts{}
-		at := userBucket{b.Bucket.UTC(), b.width()}
-		if err := m.take(ctx, ses, at); err != nil {
+	m, left := userCounts{}, len(buckets)
+	for _, width := range idLevels {
+		_, list := step(slices.DeleteFunc(slices.Clone(buckets), func(b untidyBucket) bool { return b.width() != width }), usersAtOnce)
+		if len(list) == 0 {
+			continue
+		}
+		if err := m.take(ctx, s, ses, width, list); err != nil {
 			return false, err
 		}
-		t := m.at(at)
+		left -= len(list)
+	}
+	now, tidied := s.cfg.Now(), 0
+	for at, t := range m {
 		for id, n := range t.events {
 			if n <= 0 { // none has fewer than no events
 				delete(t.events, id)
@@ -203,35 +209,31 @@ func (s *Store) tidyUsers(ctx context.Context, ses session, _ *floors, least int
 		if len(t.events) <= at.keeps() {
 			tidied++
 		}
-		err := s.keepUsers(ctx, ses, m, func(b userBucket, t *topUsers) bool { return len(t.events) > b.keeps() })
-		if err != nil {
-			return false, err
-		}
 	}
-	return len(buckets) == userBucketsAtOnce && tidied > 0, nil
+	err = s.keepUsers(ctx, ses, m, func(b userBucket, t *topUsers) bool { return len(t.events) > b.keeps() })
+	return (left > 0 || len(buckets) == untidyAtOnce) && tidied > 0, err
 }
 
-// take reads the rows of a bucket and deletes them.
-func (m userCounts) take(ctx context.Context, ses session, b userBucket) error {
-	rows, err := ses.QueryContext(ctx, takeUsers, int32(b.width/time.Second), b.at)
-	if err != nil {
-		return err
+// take reads the rows of some buckets of a width and deletes them.
+func (m userCounts) take(ctx context.Context, s *Store, ses session, width time.Duration, buckets []time.Time) error {
+	condition := func(args *arguments) string {
+		return "width = " + args.bind(int32(width/time.Second)) + " AND " + within(buckets, s, args)
 	}
-	defer rows.Close()
-	t := m.at(b)
-	for rows.Next() {
+	return s.taking(ctx, ses, "rollup_users", "bucket, user_id, events", condition, func(rows *sql.Rows) error {
+		var at time.Time
 		var id sql.NullString
 		var n int64
-		if err := rows.Scan(&id, &n); err != nil {
+		if err := rows.Scan(&at, &id, &n); err != nil {
 			return err
 		}
+		t := m.at(userBucket{at.UTC(), width})
 		if id.Valid {
 			t.events[id.String] += n
 		} else {
 			t.folded += n
 		}
-	}
-	return rows.Err()
+		return nil
+	})
 }
 
 // fillUsers counts the users of a day anew from the events.

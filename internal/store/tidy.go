@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -99,68 +97,6 @@ func (s *Store) lockFloors(ctx context.Context, ses session) (*floors, error) {
 	}
 	s.known.Store(&found[0])
 	return &found[0], nil
-}
-
-// untidyBucket is one that rows were added to.
-type untidyBucket struct {
-	Width  int       `db:"width"`
-	Bucket time.Time `db:"bucket"`
-	Lost   int64     `db:"lost"`
-}
-
-func (b *untidyBucket) width() time.Duration { return time.Duration(b.Width) * time.Second }
-
-const (
-	countsAtOnce = 50
-	untidyCounts = `
-SELECT width, bucket FROM rollups WHERE fresh GROUP BY width, bucket HAVING count(*) >= $1 ORDER BY width, bucket LIMIT $2`
-	takeCounts = `
-DELETE FROM rollups WHERE fresh = ($1 = 'fresh') AND width = $2 AND bucket = ANY(($3::text[])::timestamptz[])
-RETURNING bucket, processed, event_type, event_name, severity, coalesce(source, ''), events, sampled`
-)
-
-// tidyCounts puts the fresh rows of some buckets into the buckets of all widths.
-func (s *Store) tidyCounts(ctx context.Context, ses session, from *floors, least int) (more bool, err error) {
-	var buckets []untidyBucket
-	if err := ses.SelectContext(ctx, &buckets, untidyCounts, least, countsAtOnce); err != nil {
-		return false, err
-	}
-	of := map[time.Duration][]time.Time{}
-	for _, b := range buckets {
-		of[b.width()] = append(of[b.width()], b.Bucket)
-	}
-	counts := rollupCounts{}
-	for width, list := range of {
-		reached := func(key rollupKey) []time.Duration { return from.reached(key.bucket, width, countLevels) }
-		if err := counts.take(ctx, s, ses, "fresh", width, list, reached); err != nil {
-			return false, err
-		}
-	}
-	into := map[time.Duration]map[time.Time]bool{}
-	for key := range counts {
-		if into[key.width] == nil {
-			into[key.width] = map[time.Time]bool{}
-		}
-		into[key.width][key.bucket] = true
-	}
-	for width, list := range into {
-		same := func(rollupKey) []time.Duration { return []time.Duration{width} }
-		if err := counts.take(ctx, s, ses, "tidy", width, slices.Collect(maps.Keys(list)), same); err != nil {
-			return false, err
-		}
-	}
-	return len(buckets) == countsAtOnce, s.keepCounts(ctx, ses, counts, false)
-}
-
-// take deletes the rows of some buckets of a width, the fresh or the tidy ones, and adds them.
-func (m rollupCounts) take(ctx context.Context, s *Store, ses session, which string, width time.Duration, buckets []time.Time,
-	into func(rollupKey) []time.Duration,
-) error {
-	rows, err := ses.QueryContext(ctx, takeCounts, which, int32(width/time.Second), s.d.texts(stamps(buckets)))
-	if err != nil {
-		return err
-	}
-	return m.read(rows, into)
 }
 
 // read adds rows to the buckets of the widths that into names, and closes them.
