@@ -110,20 +110,12 @@ func (s *idSets) add(r *idsRow) error {
 	} else if !s.m.by.IsZero() {
 		s.totals[r.K] = into[0] // one bucket
 	}
-	read, err := readSketch(r.IDs)
-	if err != nil {
-		return err
-	}
-	read.lost = r.Lost
-	for i, ids := range into {
+	for _, ids := range into {
+		ids.lost += r.Lost
 		if r.ID.Valid {
 			ids.add(hashID(r.ID.String))
 		}
-		add := ids.union
-		if i == len(into)-1 {
-			add = ids.absorb
-		}
-		if err := add(&read); err != nil {
+		if err := ids.merge(r.IDs); err != nil {
 			return err
 		}
 	}
@@ -139,41 +131,51 @@ func set[K comparable](sets map[K]*sketch, key K) *sketch {
 
 // answer ranks the groups as compile does and puts together those without a rank.
 func (s *idSets) answer() ([]cellRow, error) {
-	rank := s.ranks()
+	rank, err := s.ranks()
+	if err != nil {
+		return nil, err
+	}
 	rest := map[int64]*sketch{}
 	var rows []cellRow
+	row := func(bucket int64, rank int, k string, ids *sketch) error {
+		n, err := ids.estimate()
+		rows = append(rows, cellRow{Number: bucket, Rank: rank, K: k, Value: sql.NullFloat64{Float64: float64(n), Valid: true}, Lost: ids.lost})
+		return err
+	}
 	for cell, ids := range s.cells {
 		if at := rank[cell.k]; at > 0 {
-			rows = append(rows, cellRow{Number: cell.bucket, Rank: at, K: cell.k, Value: estimated(ids), Lost: ids.lost})
-			continue
-		}
-		if err := set(rest, cell.bucket).union(ids); err != nil {
+			if err := row(cell.bucket, at, cell.k, ids); err != nil {
+				return nil, err
+			}
+		} else if err := set(rest, cell.bucket).union(ids); err != nil {
 			return nil, err
 		}
 	}
 	for bucket, ids := range rest {
-		rows = append(rows, cellRow{Number: bucket, Value: estimated(ids), Lost: ids.lost})
+		if err := row(bucket, 0, "", ids); err != nil {
+			return nil, err
+		}
 	}
 	return rows, nil
 }
 
-func estimated(ids *sketch) sql.NullFloat64 {
-	return sql.NullFloat64{Float64: ids.estimate(), Valid: true}
-}
-
-func (s *idSets) ranks() map[string]int {
+func (s *idSets) ranks() (map[string]int, error) {
 	type group struct {
 		k string
-		n float64
+		n int64
 	}
 	groups := make([]group, 0, len(s.totals))
 	for k, ids := range s.totals {
-		groups = append(groups, group{k, ids.estimate()})
+		n, err := ids.estimate()
+		if err != nil {
+			return nil, err
+		}
+		groups = append(groups, group{k, n})
 	}
 	slices.SortFunc(groups, func(a, b group) int { return cmp.Or(cmp.Compare(b.n, a.n), cmp.Compare(a.k, b.k)) })
 	ranks := map[string]int{}
 	for i := range min(len(groups), s.m.groups) {
 		ranks[groups[i].k] = i + 1
 	}
-	return ranks
+	return ranks, nil
 }

@@ -61,11 +61,11 @@ var sketchColumns = []string{"bucket", "width", "fresh", "lost", "event_name", "
 func (s *Store) keepSketches(ctx context.Context, ses session, m sketches, fresh bool) error {
 	rows := make([][]any, 0, len(m))
 	for key, pair := range m {
-		users, err := pair.users.bytes()
+		users, _, err := pair.users.bytes()
 		if err != nil {
 			return err
 		}
-		sessions, err := pair.sessions.bytes()
+		sessions, _, err := pair.sessions.bytes()
 		if err != nil {
 			return err
 		}

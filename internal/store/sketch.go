@@ -1,6 +1,8 @@
 package store
 
 import (
+	"slices"
+
 	"github.com/axiomhq/hyperloglog"
 	"github.com/cespare/xxhash/v2"
 )
@@ -9,29 +11,25 @@ import (
 // 2.6 standard errors, which hold it in 99 of 100 cases.
 const SketchBound = 0.015
 
-// sketchPrecision makes 32,768 registers, for a standard error of 0.57 %. Small sets take some
-// bytes an id.
-const sketchPrecision = 15
+const (
+	// wideFrom is the size in bytes, of all that was put together, from which on a set that is only
+	// counted gives up its small form: some thousand ids.
+	wideFrom = 12 << 10
+	// foldFrom is the size from which on what was put together is made one, so that a set takes
+	// little memory however many are added to it.
+	foldFrom = 2 * registerCount
+)
 
-// wideFrom is the size in bytes, of all that was put together, from which on a set that is only
-// counted gives up its small form: some thousand ids. Adding to the small form of a large set costs a
-// hundred times as much.
-const wideFrom = 12 << 10
-
-// sketch estimates how many different ids there are, of which some may be lost. The zero sketch is an
-// empty set.
+// sketch estimates how many different ids there are, of which some may be lost. Single ids are added
+// by the library, stored sets are put together here: it does so several times slower. The zero
+// sketch is an empty set.
 type sketch struct {
-	hll  *hyperloglog.Sketch
-	lost int64
-	size int  // of what was merged, in bytes
-	wide bool // the set is counted and not stored, so its form need not be small
-	full bool // it has given up its small form
-}
-
-func (s *sketch) init() {
-	if s.hll == nil {
-		s.hll, _ = hyperloglog.NewSketch(sketchPrecision, true) // fails for other precisions only
-	}
+	lost  int64
+	ids   *hyperloglog.Sketch // those that were added one by one
+	parts [][]byte            // stored sets
+	size  int                 // of them, in bytes
+	dense *registers          // all stored sets, where they are large
+	wide  bool                // the set is counted and not stored, so its form need not be small
 }
 
 // hashID is the hash of an id in sketches; stored ones depend on it.
@@ -39,73 +37,146 @@ func hashID(id string) uint64 { return xxhash.Sum64String(id) }
 
 // add puts the hash of an id into the set.
 func (s *sketch) add(hash uint64) {
-	s.init()
-	s.hll.InsertHash(hash)
-}
-
-// readSketch reads a set as bytes wrote it.
-func readSketch(b []byte) (sketch, error) {
-	if len(b) == 0 {
-		return sketch{}, nil
+	if s.ids == nil {
+		s.ids, _ = hyperloglog.NewSketch(precision, true) // fails for other precisions only
 	}
-	s := sketch{hll: new(hyperloglog.Sketch), size: len(b)}
-	return s, s.hll.UnmarshalBinary(b)
+	s.ids.InsertHash(hash)
 }
 
-// merge adds all ids of a sketch as bytes wrote it.
+// merge adds all ids of a set as bytes wrote it, which nobody may change afterwards.
 func (s *sketch) merge(b []byte) error {
-	other, err := readSketch(b)
-	if err != nil {
-		return err
+	if len(b) == 0 {
+		return nil
 	}
-	return s.absorb(&other)
+	if s.dense != nil {
+		return s.dense.merge(b)
+	}
+	s.parts, s.size = append(s.parts, b), s.size+len(b)
+	if limit := s.limit(); len(s.parts) > 1 && s.size >= limit {
+		return s.fold()
+	}
+	return nil
 }
 
-// absorb is union with a sketch that nobody needs afterwards.
-func (s *sketch) absorb(other *sketch) error {
-	if s.hll != nil || other.hll == nil {
-		return s.union(other)
+func (s *sketch) limit() int {
+	if s.wide {
+		return wideFrom
 	}
-	s.lost += other.lost
-	s.hll, s.size = other.hll, s.size+other.size
-	return nil
+	return foldFrom
 }
 
 // union adds all ids of another sketch, which stays as it is.
 func (s *sketch) union(other *sketch) error {
 	s.lost += other.lost
-	if other.hll == nil {
-		return nil
-	}
-	s.size += other.size
-	switch {
-	case s.hll == nil:
-		s.hll = other.hll.Clone()
-		return nil
-	case s.wide && !s.full && s.size >= wideFrom:
-		full, err := hyperloglog.NewSketch(sketchPrecision, false)
+	if other.ids != nil {
+		b, err := written(other.ids)
 		if err != nil {
 			return err
 		}
-		if err := full.Merge(s.hll); err != nil {
+		if err := s.merge(b); err != nil {
 			return err
 		}
-		s.hll, s.full = full, true
 	}
-	return s.hll.Merge(other.hll)
+	for _, b := range other.parts {
+		if err := s.merge(b); err != nil {
+			return err
+		}
+	}
+	if other.dense == nil {
+		return nil
+	}
+	if err := s.spread(); err != nil {
+		return err
+	}
+	s.dense.union(other.dense)
+	return nil
 }
 
-func (s *sketch) bytes() ([]byte, error) {
-	if s.hll == nil {
-		return []byte{}, nil
-	}
-	s.hll.Estimate() // puts it into its smallest form, which is read fastest
-	return s.hll.MarshalBinary()
+// written is what the library makes of its sketch, in its smallest form.
+func written(ids *hyperloglog.Sketch) ([]byte, error) {
+	ids.Estimate() // puts it into that form
+	return ids.MarshalBinary()
 }
 
-func (s *sketch) estimate() float64 {
-	if s.hll == nil {
-		return 0
+// fold makes one of all parts, in the form that is needed.
+func (s *sketch) fold() error {
+	large := s.wide && s.size >= wideFrom
+	if large || slices.ContainsFunc(s.parts, isDense) {
+		return s.spread()
 	}
-	return float64(s.hll.Estimate())
+	var all keys
+	for _, b := range s.parts {
+		if err := all.read(b); err != nil {
+			return err
+		}
+	}
+	b := all.bytes()
+	if len(b) > registerCount {
+		return s.spread()
+	}
+	s.parts, s.size = append(s.parts[:0], b), len(b)
+	return nil
+}
+
+// spread puts all parts into registers.
+func (s *sketch) spread() error {
+	if s.dense == nil {
+		s.dense = &registers{}
+	}
+	for _, b := range s.parts {
+		if err := s.dense.merge(b); err != nil {
+			return err
+		}
+	}
+	s.parts, s.size = nil, 0
+	return nil
+}
+
+// gather leaves nothing outside of one part or the registers.
+func (s *sketch) gather() error {
+	if s.ids != nil {
+		b, err := written(s.ids)
+		if err == nil {
+			err = s.merge(b)
+		}
+		if err != nil {
+			return err
+		}
+		s.ids = nil
+	}
+	if len(s.parts) > 1 {
+		return s.fold()
+	}
+	return nil
+}
+
+// bytes are the set to be stored, empty where it is, and how many ids it counts.
+func (s *sketch) bytes() (b []byte, n int64, err error) {
+	if err := s.gather(); err != nil {
+		return nil, 0, err
+	}
+	switch {
+	case s.dense != nil:
+		b = s.dense.bytes()
+	case len(s.parts) > 0:
+		b = s.parts[0]
+	default:
+		return []byte{}, 0, nil
+	}
+	n, err = s.estimate()
+	return b, n, err
+}
+
+// estimate is how many different ids there are.
+func (s *sketch) estimate() (int64, error) {
+	if err := s.gather(); err != nil {
+		return 0, err
+	}
+	switch {
+	case s.dense != nil:
+		return s.dense.estimate(), nil
+	case len(s.parts) == 0:
+		return 0, nil
+	}
+	return estimateStored(s.parts[0])
 }

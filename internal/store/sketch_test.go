@@ -1,9 +1,15 @@
 package store
 
 import (
+	"bytes"
+	"errors"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
+
+	"github.com/axiomhq/hyperloglog"
 )
 
 // setOf is a stored set of n ids from the first on.
@@ -13,11 +19,20 @@ func setOf(t *testing.T, first, n int) []byte {
 	for i := range n {
 		s.add(hashID("user-" + strconv.Itoa(first+i)))
 	}
-	b, err := s.bytes()
+	b, _, err := s.bytes()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+func count(t testing.TB, s *sketch) int64 {
+	t.Helper()
+	n, err := s.estimate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func TestSetsThatAreOnlyCountedLieWithinTheBound(t *testing.T) {
@@ -36,7 +51,7 @@ func TestSetsThatAreOnlyCountedLieWithinTheBound(t *testing.T) {
 		}
 		want := float64((c.sets-1)*c.step + c.each)
 		for name, s := range map[string]*sketch{"narrow": &narrow, "wide": &wide} {
-			if got := s.estimate(); math.Abs(got-want) > SketchBound*want {
+			if got := float64(count(t, s)); math.Abs(got-want) > SketchBound*want {
 				t.Errorf("%d sets of %d ids: %s estimates %v of %v", c.sets, c.each, name, got, want)
 			}
 		}
@@ -44,19 +59,112 @@ func TestSetsThatAreOnlyCountedLieWithinTheBound(t *testing.T) {
 }
 
 func TestAUnionLeavesTheOtherSetAsItIs(t *testing.T) {
-	small, err := readSketch(setOf(t, 0, 100))
+	for _, n := range []int{100, 40_000} {
+		other := sketch{wide: true}
+		for range 2 {
+			if err := other.merge(setOf(t, 0, n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		other.add(hashID("one more"))
+		before := count(t, &other)
+		all := sketch{wide: true}
+		if err := all.union(&other); err != nil {
+			t.Fatal(err)
+		}
+		if got := count(t, &all); got != before {
+			t.Errorf("the union with a set of %d has %d", before, got)
+		}
+		if err := all.merge(setOf(t, 1_000_000, 50_000)); err != nil {
+			t.Fatal(err)
+		}
+		if got := count(t, &other); got != before {
+			t.Errorf("the set that was added has %v ids now, want its %d", got, before)
+		}
+	}
+}
+
+// TestSetsAreWhatTheLibraryMakesOfThem puts sets together here and there.
+func TestSetsAreWhatTheLibraryMakesOfThem(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 60 {
+		want, err := hyperloglog.NewSketch(precision, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var narrow sketch
+		wide := sketch{wide: true}
+		for range 1 + r.IntN(6) {
+			part, err := hyperloglog.NewSketch(precision, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range int(math.Pow(60_000, r.Float64())) {
+				part.InsertHash(r.Uint64() >> (r.IntN(50) / 49 * 40)) // some begin with many zeros
+			}
+			if r.IntN(2) == 0 {
+				part.Estimate()
+			}
+			b, err := part.MarshalBinary()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(want.Merge(part), narrow.merge(b), wide.merge(b)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b, n, err := narrow.bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := new(hyperloglog.Sketch)
+		if err := got.UnmarshalBinary(b); err != nil {
+			t.Fatalf("what is written of %d ids cannot be read: %v", n, err)
+		}
+		wantDense, gotDense := dense(t, want), dense(t, got)
+		if !bytes.Equal(wantDense, gotDense) {
+			t.Errorf("a set of %d is another one", n)
+		}
+		var registers registers
+		if err := registers.merge(b); err != nil || !bytes.Equal(registers.bytes(), wantDense) {
+			t.Errorf("a set of %d has other registers, %v", n, err)
+		}
+		for name, n := range map[string]int64{"narrow": n, "wide": count(t, &wide), "registers": registers.estimate()} {
+			if want := float64(want.Estimate()); math.Abs(float64(n)-want) > 0.01*want+5 {
+				t.Errorf("%s counts %d, the library %v", name, n, want)
+			}
+		}
+	}
+}
+
+// dense are the registers that the library has for a set.
+func dense(t *testing.T, set *hyperloglog.Sketch) []byte {
+	t.Helper()
+	all, err := hyperloglog.NewSketch(precision, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all sketch
-	if err := all.union(&small); err != nil {
+	if err := all.Merge(set); err != nil {
 		t.Fatal(err)
 	}
-	for i := range 1_000 {
-		all.add(hashID("other-" + strconv.Itoa(i)))
+	b, err := all.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := small.estimate(); got != 100 {
-		t.Errorf("the set that was added has %v ids now, want its 100", got)
+	return b
+}
+
+func TestBrokenSetsAreErrors(t *testing.T) {
+	small, large := setOf(t, 0, 100), setOf(t, 0, 40_000)
+	for _, b := range [][]byte{
+		small[:5], small[:10], small[:len(small)-1], large[:3], large[:100], append(slices.Clone(large), 0),
+		append([]byte{9}, small[1:]...), append([]byte{formatVersion, 14}, large[2:]...), append([]byte{formatVersion, precision, 0, 7}, small[4:]...),
+		append(slices.Clone(large[:headerSize]), bytes.Repeat([]byte{200}, registerCount)...),
+	} {
+		s := sketch{wide: true}
+		if err := errors.Join(s.merge(b), s.merge(large)); !errors.Is(err, errSketch) {
+			t.Errorf("%d bytes: %v", len(b), err)
+		}
 	}
 }
 
@@ -65,7 +173,7 @@ func BenchmarkCountUsersOfNinetyDays(b *testing.B) {
 	for i := range 9_000 {
 		s.add(hashID(strconv.Itoa(i)))
 	}
-	day, err := s.bytes()
+	day, _, err := s.bytes()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -76,7 +184,7 @@ func BenchmarkCountUsersOfNinetyDays(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		if all.estimate() == 0 {
+		if count(b, &all) == 0 {
 			b.Fatal("no users")
 		}
 	}

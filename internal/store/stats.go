@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -168,11 +167,12 @@ func (*Store) sketchedUsers(ctx context.Context, tx *sqlx.Tx, st *Stats, list []
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	if n := all.estimate(); n > 0 {
-		st.UniqueUsers = int64(math.Round(n))
-		st.UsersBound = SketchBound + float64(lost)/n
+	n, err := all.estimate()
+	if err == nil && n > 0 {
+		st.UniqueUsers = n
+		st.UsersBound = SketchBound + float64(lost)/float64(n)
 	}
-	return nil
+	return err
 }
 
 // usersFromRollups finds the users with the most events, among those that the buckets keep.
