@@ -140,12 +140,11 @@ func (s *Server) alerts(ctx context.Context, in *alertsInput) (*alertsOutput, er
 		}
 		return nil, err
 	}
-	history := make([]AlertEvent, len(lines))
-	out.Body.History = &history
-	for i, l := range lines {
-		history[i] = AlertEvent{At: l.At, Event: l.What, AlertName: l.AlertName, Fingerprint: l.Fingerprint,
+	history := views(lines, func(l *store.AlertEvent) AlertEvent {
+		return AlertEvent{At: l.At, Event: l.What, AlertName: l.AlertName, Fingerprint: l.Fingerprint,
 			Labels: l.Labels, Receiver: l.Receiver, Detail: l.Detail}
-	}
+	})
+	out.Body.History = &history
 	return out, nil
 }
 
@@ -179,28 +178,19 @@ func (s *Server) testAlerts(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) listSilences(context.Context, *struct{}) (*silencesOutput, error) {
-	all := s.deps.Silences.Silences()
-	out := &silencesOutput{Body: SilencesAnswer{Silences: make([]Silence, len(all))}}
-	for i := range all {
-		out.Body.Silences[i] = s.silenceView(&all[i])
-	}
-	return out, nil
+	return &silencesOutput{Body: SilencesAnswer{Silences: views(s.deps.Silences.Silences(), s.silenceView)}}, nil
 }
 
 func (s *Server) createSilence(w http.ResponseWriter, r *http.Request) error {
-	b, err := s.bodies.read(w, r)
-	if err != nil {
-		return err
-	}
-	defer b.release()
 	var in SilenceRequest
-	if err := decode(b.buf, &in); err != nil {
+	if err := s.bodies.decode(w, r, &in); err != nil {
 		return err
 	}
 	si := store.Silence{Matchers: in.Matchers, CreatedBy: in.CreatedBy, Comment: in.Comment}
 	if in.StartsAt != nil {
 		si.StartsAt = in.StartsAt.UTC()
 	}
+	var err error
 	if si.EndsAt, err = s.silenceEnd(&in); err != nil {
 		return err
 	}

@@ -64,13 +64,8 @@ func (s *Server) changeEvent(w http.ResponseWriter, r *http.Request) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	b, err := s.bodies.read(w, r)
-	if err != nil {
-		return err
-	}
-	defer b.release()
 	var body patchBody
-	if err := decode(b.buf, &body); err != nil {
+	if err := s.bodies.decode(w, r, &body); err != nil {
 		return err
 	}
 	patch, err := s.patchOf(&body)
@@ -144,13 +139,8 @@ func (s *Server) deleteEvent(ctx context.Context, in *eventInput) (*doneOutput, 
 }
 
 func (s *Server) markProcessed(w http.ResponseWriter, r *http.Request) error {
-	b, err := s.bodies.read(w, r)
-	if err != nil {
-		return err
-	}
-	defer b.release()
 	var in ProcessedRequest
-	if err := decode(b.buf, &in); err != nil {
+	if err := s.bodies.decode(w, r, &in); err != nil {
 		return err
 	}
 	if err := s.checkIDs(in.EventIDs); err != nil {

@@ -115,11 +115,11 @@ func (s *Server) listEvents(ctx context.Context, in *listInput) (*listOutput, er
 
 func eventsPage(events []event.Event, limit int) EventsPage {
 	if len(events) <= limit {
-		return EventsPage{Events: views(events)}
+		return EventsPage{Events: views(events, viewOf)}
 	}
 	events = events[:limit]
 	next := cursorAfter(&events[limit-1])
-	return EventsPage{Events: views(events), NextCursor: &next}
+	return EventsPage{Events: views(events, viewOf), NextCursor: &next}
 }
 
 func (s *Server) recentEvents(ctx context.Context, in *recentInput) (*recentOutput, error) {
@@ -127,7 +127,7 @@ func (s *Server) recentEvents(ctx context.Context, in *recentInput) (*recentOutp
 	if err != nil {
 		return nil, err
 	}
-	return &recentOutput{Body: RecentAnswer{Events: views(events), Count: len(events), TotalBuffered: buffered}}, nil
+	return &recentOutput{Body: RecentAnswer{Events: views(events, viewOf), Count: len(events), TotalBuffered: buffered}}, nil
 }
 
 func (s *Server) getEvent(ctx context.Context, in *eventInput) (*eventOutput, error) {

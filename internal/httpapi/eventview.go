@@ -46,10 +46,13 @@ func (v eventView) Schema(r huma.Registry) *huma.Schema {
 	return r.Schema(reflect.TypeFor[Event](), true, "")
 }
 
-func views(events []event.Event) []eventView {
-	out := make([]eventView, len(events))
-	for i := range events {
-		out[i] = eventView{&events[i]}
+func viewOf(e *event.Event) eventView { return eventView{e} }
+
+// views are things as they are answered; no list is null.
+func views[T, V any](list []T, view func(*T) V) []V {
+	out := make([]V, len(list))
+	for i := range list {
+		out[i] = view(&list[i])
 	}
 	return out
 }

@@ -105,12 +105,7 @@ func (s *Server) registerJourneys() {
 
 // request reads a question's body and makes a parser for what is in it.
 func (s *Server) request(w http.ResponseWriter, r *http.Request, into any) (*question.Parser, error) {
-	b, err := s.bodies.read(w, r)
-	if err != nil {
-		return nil, err
-	}
-	defer b.release()
-	return &question.Parser{Prefix: "/"}, decode(b.buf, into)
+	return &question.Parser{Prefix: "/"}, s.bodies.decode(w, r, into)
 }
 
 func (in *SpanRequest) span(p *question.Parser, now time.Time) question.Span {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -12,6 +13,16 @@ import (
 
 // maxLocation bounds a location in bytes: the keys in it are the client's to choose.
 const maxLocation = 128
+
+// decode reads the body of a request into a value that keeps nothing of it.
+func (s *bodies) decode(w http.ResponseWriter, r *http.Request, into any) error {
+	b, err := s.read(w, r)
+	if err != nil {
+		return err
+	}
+	defer b.release()
+	return decode(b.buf, into)
+}
 
 // decode reads a small JSON document strictly: no unknown keys, none twice, UTF-8 only.
 func decode(raw []byte, into any) error {

@@ -62,21 +62,12 @@ func (s *Server) listKeys(ctx context.Context, _ *struct{}) (*keysOutput, error)
 	if err != nil {
 		return nil, err
 	}
-	out := &keysOutput{Body: KeysAnswer{Keys: make([]Key, len(keys))}}
-	for i := range keys {
-		out.Body.Keys[i] = keyView(&keys[i])
-	}
-	return out, nil
+	return &keysOutput{Body: KeysAnswer{Keys: views(keys, keyView)}}, nil
 }
 
 func (s *Server) createKey(w http.ResponseWriter, r *http.Request) error {
-	b, err := s.bodies.read(w, r)
-	if err != nil {
-		return err
-	}
-	defer b.release()
 	var in KeyRequest
-	if err := decode(b.buf, &in); err != nil {
+	if err := s.bodies.decode(w, r, &in); err != nil {
 		return err
 	}
 	text, key, err := s.deps.Keys.Create(r.Context(), in.Name, in.Scopes)

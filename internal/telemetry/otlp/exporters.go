@@ -31,19 +31,31 @@ func (l leash) bind(ctx context.Context) (context.Context, func()) {
 	return ctx, func() { unhook(); cancel() }
 }
 
-type spanExporter struct {
-	sdktrace.SpanExporter
+// sender is what all exporters have.
+type sender struct {
 	leash leash
 	watch *watch
-	gate  *gate
+	gate  *gate // nil where none stands before it
+}
+
+// send exports n spans, records or collections.
+func (s *sender) send(ctx context.Context, n int, export func(context.Context) error) error {
+	ctx, release := s.leash.bind(ctx)
+	defer release()
+	if s.gate != nil {
+		defer s.gate.leave(n)
+	}
+	s.watch.done(ctx, n, export(ctx))
+	return nil
+}
+
+type spanExporter struct {
+	sdktrace.SpanExporter
+	sender
 }
 
 func (e *spanExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
-	ctx, release := e.leash.bind(ctx)
-	defer release()
-	defer e.gate.leave(len(spans))
-	e.watch.done(ctx, len(spans), e.SpanExporter.ExportSpans(ctx, spans))
-	return nil
+	return e.send(ctx, len(spans), func(ctx context.Context) error { return e.SpanExporter.ExportSpans(ctx, spans) })
 }
 
 // spanGate stands before the batch processor.
@@ -60,17 +72,11 @@ func (g *spanGate) OnEnd(s sdktrace.ReadOnlySpan) {
 
 type logExporter struct {
 	sdklog.Exporter
-	leash leash
-	watch *watch
-	gate  *gate
+	sender
 }
 
 func (e *logExporter) Export(ctx context.Context, records []sdklog.Record) error {
-	ctx, release := e.leash.bind(ctx)
-	defer release()
-	defer e.gate.leave(len(records))
-	e.watch.done(ctx, len(records), e.Exporter.Export(ctx, records))
-	return nil
+	return e.send(ctx, len(records), func(ctx context.Context) error { return e.Exporter.Export(ctx, records) })
 }
 
 // logGate stands before the batch processor.
@@ -88,15 +94,11 @@ func (g *logGate) OnEmit(ctx context.Context, r *sdklog.Record) error {
 
 type metricExporter struct {
 	sdkmetric.Exporter
-	leash leash
-	watch *watch
+	sender
 }
 
 func (e *metricExporter) Export(ctx context.Context, rm *metricdata.ResourceMetrics) error {
-	ctx, release := e.leash.bind(ctx)
-	defer release()
-	e.watch.done(ctx, 1, e.Exporter.Export(ctx, rm))
-	return nil
+	return e.send(ctx, 1, func(ctx context.Context) error { return e.Exporter.Export(ctx, rm) })
 }
 
 // closing runs several ends side by side, all within ctx.

@@ -121,7 +121,7 @@ func (e *Exports) exportMetrics(ctx context.Context, cfg Config) error {
 		return err
 	}
 	e.reader = sdkmetric.NewPeriodicReader(
-		&metricExporter{Exporter: exporter, leash: e.leash, watch: e.watch(cfg, signalMetrics)},
+		&metricExporter{exporter, sender{leash: e.leash, watch: e.watch(cfg, signalMetrics)}},
 		sdkmetric.WithProducer(prombridge.NewMetricProducer(prombridge.WithGatherer(cfg.Gatherer))))
 	e.ends = append(e.ends, e.reader.Shutdown)
 	return nil
@@ -135,7 +135,7 @@ func (e *Exports) exportTraces(ctx context.Context, cfg Config) error {
 	w := e.watch(cfg, signalTraces)
 	g := newGate("OTEL_BSP_MAX_QUEUE_SIZE", w)
 	e.spans = &spanGate{gate: g, SpanProcessor: sdktrace.NewBatchSpanProcessor(
-		&spanExporter{SpanExporter: exporter, leash: e.leash, watch: w, gate: g}, sdktrace.WithMaxQueueSize(int(g.limit)))}
+		&spanExporter{exporter, sender{e.leash, w, g}}, sdktrace.WithMaxQueueSize(int(g.limit)))}
 	e.ends = append(e.ends, e.spans.Shutdown)
 	return nil
 }
@@ -149,7 +149,7 @@ func (e *Exports) exportLogs(ctx context.Context, cfg Config) error {
 	g := newGate("OTEL_BLRP_MAX_QUEUE_SIZE", w)
 	e.logs = sdklog.NewLoggerProvider(sdklog.WithResource(cfg.Resource), sdklog.WithProcessor(
 		&logGate{gate: g, Processor: sdklog.NewBatchProcessor(
-			&logExporter{Exporter: exporter, leash: e.leash, watch: w, gate: g}, sdklog.WithMaxQueueSize(int(g.limit)))}))
+			&logExporter{exporter, sender{e.leash, w, g}}, sdklog.WithMaxQueueSize(int(g.limit)))}))
 	e.ends = append(e.ends, e.logs.Shutdown)
 	if !cfg.Events {
 		return nil
