@@ -287,10 +287,11 @@ func (s *Store) recountHours(ctx context.Context, ses session, all *declarations
 // keepDeclared stores what there is in buckets of a width as their rows.
 func (s *Store) keepDeclared(ctx context.Context, ses session, all *declarations, width time.Duration, of portions) error {
 	var rows [][]any
-	for at, list := range of {
-		for i, m := range list {
-			d := &all.list[i]
-			for name, x := range m {
+	moments := slices.SortedFunc(maps.Keys(of), time.Time.Compare)
+	for i := range all.list { // side by side what is read together
+		d := &all.list[i]
+		for _, at := range moments {
+			for name, x := range of[at][i] {
 				if x.settle(d.Budget) {
 					rows = append(rows, declaredRow(at, d.ID, width, false, false, name, x.append(nil)))
 				}
@@ -370,7 +371,11 @@ const (
 )
 
 // dropDeclared deletes the rows of a declaration that is gone, and those that are too old.
-func (s *Store) dropDeclared(ctx context.Context, ses session, from *floors, _ int) (more bool, err error) {
+// All rows are looked at, so that it is not done at every look.
+func (s *Store) dropDeclared(ctx context.Context, ses session, from *floors, least int) (more bool, err error) {
+	if least > 1 {
+		return false, nil
+	}
 	if from.Hour.After(dawn) || from.Day.After(dawn) {
 		if _, err := ses.ExecContext(ctx, outdated, from.Hour, from.Day); err != nil {
 			return false, err

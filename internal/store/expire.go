@@ -78,18 +78,21 @@ func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (n int6
 	return n, err
 }
 
-// agedTables are those with a width and a bucket, and the widths that they have.
+// agedTables are those with a width and a bucket, the widths that they have, and which of their rows
+// grow old. Fresh rows count for wider buckets too.
 var agedTables = []struct {
 	table  string
 	widths []time.Duration
-}{{"rollups", countLevels}, {"rollup_ids", idLevels}, {"rollup_users", idLevels}}
+	rows   string
+}{{"rollups", countLevels, "NOT fresh"}, {"rollup_totals", idLevels, "field BETWEEN 1 AND 5"},
+	{"rollup_ids", idLevels, "NOT fresh"}, {"rollup_users", idLevels, "NOT fresh"}}
 
 const (
 	bucketsAtOnce = 200
-	// deleteAged has the name of a table twice. Fresh rows count for wider buckets too.
+	// deleteAged has the name of a table and a condition on its rows twice.
 	deleteAged = `
-DELETE FROM %[1]s WHERE NOT fresh AND width = $1 AND bucket IN (
-    SELECT DISTINCT bucket FROM %[1]s WHERE NOT fresh AND width = $1 AND bucket < $2 ORDER BY bucket LIMIT $3)`
+DELETE FROM %[1]s WHERE %[2]s AND width = $1 AND bucket IN (
+    SELECT DISTINCT bucket FROM %[1]s WHERE %[2]s AND width = $1 AND bucket < $2 ORDER BY bucket LIMIT $3)`
 )
 
 // ExpireRollups deletes the oldest buckets that are older than Config.Keep lets them become, some at
@@ -102,7 +105,7 @@ func (s *Store) ExpireRollups(ctx context.Context) (n int64, err error) {
 		}
 		for _, aged := range agedTables {
 			for _, width := range aged.widths {
-				result, err := ses.ExecContext(ctx, fmt.Sprintf(deleteAged, aged.table), int32(width/time.Second), from.of(width), bucketsAtOnce)
+				result, err := ses.ExecContext(ctx, fmt.Sprintf(deleteAged, aged.table, aged.rows), int32(width/time.Second), from.of(width), bucketsAtOnce)
 				if err != nil {
 					return err
 				}

@@ -54,6 +54,19 @@ func (m *measurement) levels() (usable []time.Duration) {
 	return usable
 }
 
+// columns are those that a measurement divides and selects by.
+func (m *measurement) columns() (list []question.Column) {
+	if !m.by.IsZero() {
+		list = append(list, m.by.Column)
+	}
+	for i := range m.where {
+		if c := m.where[i].Field.Column; !slices.Contains(list, c) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
 // aligned reports whether no bucket of a calendar begins within a bucket of roll-ups.
 func aligned(c *question.Calendar, width time.Duration) bool {
 	if c.Interval == question.Minute && width > minute || c.Interval == question.Hour && width > hour {
@@ -126,48 +139,88 @@ func up(t time.Time, width time.Duration) time.Time {
 	return t
 }
 
-// source is a table of counts: roll-ups, and events that count for one each.
-func source(list []piece, args *arguments) string {
-	const columns = ", event_type, event_name, severity, source, processed, "
-	var parts []string
-	for _, condition := range rolledRows(list, args) {
-		parts = append(parts, "SELECT bucket AS ts"+columns+"events AS n, sampled FROM rollups WHERE "+condition)
+// source is a table of counts by some columns: of roll-ups, and of events that count for one each.
+// Totals answer where they can.
+func source(list []piece, columns []question.Column, args *arguments) string {
+	if len(columns) > 1 {
+		return unionAll(countsOf(list, columns, true, args))
+	}
+	return unionAll(append(totalsOf(list, columns, args), countsOf(list, columns, false, args)...))
+}
+
+func unionAll(parts []string) string { return "(" + strings.Join(parts, " UNION ALL ") + ") AS rolled" }
+
+// countsOf are the parts of a source that are no totals: rows of roll-ups, without those that totals
+// have as well or all of them, and events.
+func countsOf(list []piece, columns []question.Column, all bool, args *arguments) (parts []string) {
+	named := ""
+	for _, c := range columns {
+		named += ", " + string(c)
+	}
+	rows := func(condition string) {
+		parts = append(parts, "SELECT bucket AS ts"+named+", events AS n, sampled FROM rollups WHERE "+condition)
 	}
 	for _, p := range list {
 		one := "1::bigint"
 		if p.negative {
 			one = "-1::bigint"
 		}
-		if p.width == 0 {
-			parts = append(parts, "SELECT ts"+columns+one+" AS n, CASE WHEN sample_rate < 1 THEN "+one+
+		switch {
+		case p.width == 0:
+			parts = append(parts, "SELECT ts"+named+", "+one+" AS n, CASE WHEN sample_rate < 1 THEN "+one+
 				" ELSE 0 END AS sampled FROM events WHERE ts >= "+args.bind(p.from)+" AND ts < "+args.bind(p.to))
+		case all || !hasTotals(p.width):
+			rows(p.tidyRows(args))
 		}
 	}
-	return "(" + strings.Join(parts, " UNION ALL ") + ") AS rolled"
+	if condition := freshRows(list, args); condition != "" {
+		rows(condition)
+	}
+	return parts
 }
 
-// rolledRows are conditions on the rows of roll-ups that whole buckets are made of: the tidy ones of
-// each piece, and all fresh ones. Whole buckets follow each other without a gap, and a fresh row that
-// begins in one of them is no wider.
+// rolledRows are conditions on the rows of roll-ups that whole buckets are made of.
 func rolledRows(list []piece, args *arguments) (conditions []string) {
+	for _, p := range list {
+		if p.width > 0 {
+			conditions = append(conditions, p.tidyRows(args))
+		}
+	}
+	if condition := freshRows(list, args); condition != "" {
+		conditions = append(conditions, condition)
+	}
+	return conditions
+}
+
+// tidyRows is a condition on the rows of a piece's buckets that were put together.
+func (p piece) tidyRows(args *arguments) string { return "NOT fresh AND " + p.buckets(args) }
+
+// buckets is a condition on rows that have a width and a bucket.
+func (p piece) buckets(args *arguments) string {
+	return "width = " + strconv.Itoa(int(p.width/time.Second)) + " AND bucket >= " + args.bind(p.from) + " AND bucket < " + args.bind(p.to)
+}
+
+// freshRows is a condition on the fresh rows of all pieces, empty where none is of buckets. Whole
+// buckets follow each other without a gap, and a fresh row that begins in one of them is no wider.
+func freshRows(list []piece, args *arguments) string {
 	var from, to time.Time
+	some := false
 	for _, p := range list {
 		if p.width == 0 {
 			continue
 		}
-		conditions = append(conditions, "width = "+strconv.Itoa(int(p.width/time.Second))+" AND NOT fresh AND bucket >= "+
-			args.bind(p.from)+" AND bucket < "+args.bind(p.to))
-		if len(conditions) == 1 || p.from.Before(from) {
+		if !some || p.from.Before(from) {
 			from = p.from
 		}
-		if len(conditions) == 1 || p.to.After(to) {
+		if !some || p.to.After(to) {
 			to = p.to
 		}
+		some = true
 	}
-	if len(conditions) > 0 {
-		conditions = append(conditions, "fresh AND width IN (60, 3600, 86400) AND bucket >= "+args.bind(from)+" AND bucket < "+args.bind(to))
+	if !some {
+		return ""
 	}
-	return conditions
+	return "fresh AND width IN (60, 3600, 86400) AND bucket >= " + args.bind(from) + " AND bucket < " + args.bind(to)
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -216,7 +269,7 @@ func (s *Store) fromRollups(ctx context.Context, db *sqlx.DB, m *measurement) (r
 	}
 	list = cut(list, levels, &state.floors, s.cfg.Now())
 	c := newCompiler(s.d)
-	query := m.compileRolled(c, source(list, &c.args))
+	query := m.compileRolled(c, source(list, m.columns(), &c.args))
 	if err := tx.SelectContext(ctx, &rows, query, c.args...); err != nil {
 		return nil, nil, false, err
 	}

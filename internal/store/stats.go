@@ -9,19 +9,28 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+
+	"github.com/tidemark-obs/tidemark/internal/question"
 )
 
-// statsOf counts a table of events, or of what they add up to, as one statement: all its numbers
-// are of one moment. Each kind of row begins with its name.
+// statsOf counts events, or what they add up to, as one statement: all its numbers are of one moment.
+// Each kind of row begins with its name. What follows is a table of counts, part, and more of
+// (field, value, n), as totals have them.
 const (
+	fieldsOf = `
+fields AS (
+    SELECT 1 AS field, event_type AS value, n FROM part
+    UNION ALL SELECT 2, event_name, n FROM part
+    UNION ALL SELECT 3, severity, n FROM part
+    UNION ALL SELECT 5, CASE WHEN processed THEN 'true' ELSE 'false' END, n FROM part`
 	statsOf = `
-SELECT 'class' AS kind, event_type AS value, severity, sum(n)::bigint AS n, coalesce(sum(n) FILTER (WHERE processed), 0)::bigint AS processed
-FROM part GROUP BY event_type, severity
-UNION ALL SELECT 'name', value, '', n, 0
-FROM (SELECT event_name AS value, sum(n)::bigint AS n FROM part GROUP BY event_name ORDER BY n DESC, value LIMIT 10) AS top_names`
+), sums AS (SELECT field, value, sum(n)::bigint AS n FROM fields GROUP BY field, value HAVING sum(n) <> 0)`
+	selectSums = `
+SELECT CASE field WHEN 1 THEN 'type' WHEN 3 THEN 'severity' ELSE 'processed' END AS kind, value, n FROM sums WHERE field <> 2
+UNION ALL SELECT 'name', value, n FROM (SELECT value, n FROM sums WHERE field = 2 ORDER BY n DESC, value LIMIT 10) AS top_names`
 	usersOf = `
-SELECT 'users' AS kind, '' AS value, '' AS severity, count(*) AS n, 0 AS processed FROM users
-UNION ALL SELECT 'user', value, '', n, 0 FROM (SELECT value, n FROM users ORDER BY n DESC, value LIMIT 10) AS top_users`
+SELECT 'users' AS kind, '' AS value, count(*) AS n FROM users
+UNION ALL SELECT 'user', value, n FROM (SELECT value, n FROM users ORDER BY n DESC, value LIMIT 10) AS top_users`
 	byKind = ` ORDER BY kind, n DESC, value`
 
 	// rawUsers are the users of the events themselves.
@@ -30,26 +39,28 @@ users AS (SELECT user_id AS value, count(*) AS n FROM events WHERE ts >= $1 AND 
 	selectStats = `
 WITH part AS (
     SELECT event_type, severity, processed, event_name, count(*) AS n FROM events WHERE ts >= $1 AND ts < $2 GROUP BY 1, 2, 3, 4
-),` + rawUsers + statsOf + ` UNION ALL ` + usersOf + byKind
+),` + fieldsOf + statsOf + `, ` + rawUsers + selectSums + ` UNION ALL ` + usersOf + byKind
 	selectUsers = `WITH` + rawUsers + usersOf + byKind
 )
 
 type statsRow struct {
-	Kind      string `db:"kind"`
-	Value     string `db:"value"`
-	Severity  string `db:"severity"`
-	N         int64  `db:"n"`
-	Processed int64  `db:"processed"`
+	Kind  string `db:"kind"`
+	Value string `db:"value"`
+	N     int64  `db:"n"`
 }
 
 func (st *Stats) add(rows []statsRow) {
 	for _, r := range rows {
 		switch r.Kind {
-		case "class":
+		case "type":
 			st.TotalEvents += r.N
-			st.ProcessedEvents += r.Processed
-			st.ByType[r.Value] += r.N
-			st.BySeverity[r.Severity] += r.N
+			st.ByType[r.Value] = r.N
+		case "severity":
+			st.BySeverity[r.Value] = r.N
+		case "processed":
+			if r.Value == "true" {
+				st.ProcessedEvents = r.N
+			}
 		case "users":
 			st.UniqueUsers = r.N
 		case "user":
@@ -100,10 +111,8 @@ func (s *Store) statsFromRollups(ctx context.Context, db *sqlx.DB, st *Stats, st
 	}
 	counts = cut(counts, countLevels, &state.floors, s.cfg.Now())
 	var args arguments
-	part := "WITH part AS (SELECT event_type, severity, processed, event_name, sum(n) AS n FROM " +
-		source(counts, &args) + " GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0)"
 	var rows []statsRow
-	if err := tx.SelectContext(ctx, &rows, part+statsOf+byKind, args...); err != nil {
+	if err := tx.SelectContext(ctx, &rows, compileStats(counts, &args), args...); err != nil {
 		return false, err
 	}
 	st.add(rows)
@@ -123,6 +132,19 @@ func (s *Store) statsFromRollups(ctx context.Context, db *sqlx.DB, st *Stats, st
 		st.CompleteFrom = since(start, state.Events)
 	}
 	return true, nil
+}
+
+// compileStats makes the statement that counts pieces.
+func compileStats(list []piece, args *arguments) string {
+	columns := []question.Column{"event_type", "severity", "processed", question.EventName}
+	query := "WITH part AS (SELECT event_type, severity, processed, event_name, sum(n) AS n FROM " +
+		unionAll(countsOf(list, columns, false, args)) + " GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0)," + fieldsOf
+	for _, p := range list {
+		if hasTotals(p.width) {
+			query += " UNION ALL SELECT field, value, events FROM rollup_totals WHERE field IN (1, 2, 3, 5) AND " + p.buckets(args)
+		}
+	}
+	return query + statsOf + selectSums + byKind
 }
 
 func hasBuckets(list []piece) bool {
@@ -193,8 +215,8 @@ func (*Store) usersFromRollups(ctx context.Context, tx *sqlx.Tx, st *Stats, list
 	}
 	query := "WITH users AS (SELECT user_id AS value, sum(events)::bigint AS n FROM (" + strings.Join(parts, " UNION ALL ") +
 		") AS rows (user_id, events) GROUP BY user_id)" + `
-SELECT 'folded' AS kind, '' AS value, '' AS severity, n, 0 AS processed FROM users WHERE value IS NULL
-UNION ALL SELECT 'user', value, '', n, 0
+SELECT 'folded' AS kind, '' AS value, n FROM users WHERE value IS NULL
+UNION ALL SELECT 'user', value, n
 FROM (SELECT value, n FROM users WHERE value IS NOT NULL AND n > 0 ORDER BY n DESC, value LIMIT 10) AS top_users` + byKind
 	var rows []statsRow
 	if err := tx.SelectContext(ctx, &rows, query, args...); err != nil {

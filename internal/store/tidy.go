@@ -159,6 +159,14 @@ func (s *Store) fill(ctx context.Context, ses session, from *floors, _ int) (mor
 	if err := s.keepCounts(ctx, ses, counts, false); err != nil {
 		return false, err
 	}
+	for _, width := range countLevels {
+		within := func(args *arguments) string {
+			return "bucket >= " + args.bind(of) + " AND bucket < " + args.bind(of.Add(day))
+		}
+		if err := s.total(ctx, ses, width, within); err != nil {
+			return false, err
+		}
+	}
 	if err := s.fillUsers(ctx, ses, of, from); err != nil {
 		return false, err
 	}

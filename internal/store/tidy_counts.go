@@ -89,7 +89,8 @@ SELECT date_trunc(level.unit, part.bucket), sum(events)::bigint, sum(sampled)::b
 	intoLevels = `) AS part
 JOIN (VALUES (60, 'minute', $1::timestamptz), (3600, 'hour', $2::timestamptz), (86400, 'day', $3::timestamptz)) AS level (width, unit, since)
     ON part.fresh AND level.width >= part.width AND part.bucket >= level.since OR NOT part.fresh AND level.width = part.width
-GROUP BY 1, 4, 5, 7, 8, 9, 10 HAVING sum(events) <> 0 OR sum(sampled) <> 0`
+GROUP BY 1, 4, 5, 7, 8, 9, 10 HAVING sum(events) <> 0 OR sum(sampled) <> 0
+ORDER BY 4, 1` // side by side what is read together
 
 	lastOfCounts = `SELECT coalesce(max(rowid), -1) FROM rollups`
 )
@@ -113,7 +114,18 @@ func (s *Store) tidyCounts(ctx context.Context, ses session, from *floors, least
 			return "NOT fresh AND width = " + args.bind(int32(w/time.Second)) + " AND " + within(truncated(list, w), s, args)
 		})
 	}
-	return len(list) < len(buckets) || len(buckets) == untidyAtOnce, s.sumCounts(ctx, ses, from, rows)
+	if err := s.sumCounts(ctx, ses, from, rows); err != nil {
+		return false, err
+	}
+	for _, w := range countLevels {
+		if w < width {
+			continue
+		}
+		if err := s.total(ctx, ses, w, func(args *arguments) string { return within(truncated(list, w), s, args) }); err != nil {
+			return false, err
+		}
+	}
+	return len(list) < len(buckets) || len(buckets) == untidyAtOnce, nil
 }
 
 // sumCounts replaces rows by their sums. They are given by conditions that exclude each other, the

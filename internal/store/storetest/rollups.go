@@ -30,6 +30,7 @@ func rollupStories() []story {
 		{"nothing is deleted that is not rolled up", filledBeforeExpiry},
 		{"what is taken back leaves nothing behind", takenBack},
 		{"events from before there were roll-ups", filledLater},
+		{"roll-ups from before there were totals", totalsLater},
 		{"many change the same events at once", countsTogether},
 		{"questions during commits count whole batches", wholeBatches},
 	}
@@ -298,6 +299,30 @@ func filledLater(b *bench) {
 	b.same("after", b.counts(), questiontest.Breakdown(byName(), w.events))
 	if b.answered("rollup") == rolled {
 		b.Error("roll-ups did not answer after they were filled")
+	}
+}
+
+// totalsLater takes the totals away from under roll-ups that are tidy, and lets the migration make them.
+func totalsLater(b *bench) {
+	w := newWorkload(b, 43)
+	w.run(100)
+	b.ok(b.store.TidyRollups(b.Context()))
+	const before = 14
+	_, err := b.store.MigrateDown(b.Context(), before)
+	b.ok(err)
+	b.reopen()
+	raw := b.answered("raw")
+	for _, field := range rollupFields {
+		q := byName()
+		q.By.Column = question.Column(field)
+		b.sameBreakdown(q, w.events)
+	}
+	if b.answered("raw") != raw {
+		b.Error("roll-ups did not answer")
+	}
+	w.run(60)
+	for range 20 {
+		w.askCounts(w.events)
 	}
 }
 
