@@ -88,14 +88,21 @@ func (s *Store) insert(ctx context.Context, ses session, events []event.Event, n
 	if len(events) == 0 {
 		return duplicates{}, nil
 	}
-	stored, dup, err := s.d.insert(ctx, ses, events, now)
+	from, err := s.floors(ctx, ses)
 	if err != nil {
 		return duplicates{}, err
 	}
-	if err := s.rollUp(ctx, ses, events, stored); err != nil {
-		return dup, err
+	declared := s.declared.Load() // as last read, which mostly still holds
+	if declared == nil {
+		declared = &declarations{}
 	}
-	return dup, s.countDeclared(ctx, ses, events, stored)
+	counted := countAside(events, from, declared)
+	stored, dup, err := s.d.insert(ctx, ses, events, now)
+	rows := <-counted
+	if err != nil {
+		return duplicates{}, err
+	}
+	return dup, s.rollUp(ctx, ses, events, stored, from, declared, rows)
 }
 
 func (s *Store) keepReceipts(ctx context.Context, ses session, receipts []Receipt, gone []string, now time.Time) error {

@@ -165,23 +165,6 @@ func declaredRow(at time.Time, id int64, width time.Duration, fresh, shrunk bool
 	return []any{at, id, int32(width / time.Second), fresh, shrunk, of, data}
 }
 
-// countDeclared counts the events of a batch that were stored, given as their places in it. What is
-// declared is read after they were stored: a declaration that is made meanwhile waits for this
-// transaction and finds its events.
-func (s *Store) countDeclared(ctx context.Context, ses session, events []event.Event, stored []int) error {
-	all, err := s.declarations(ctx, ses)
-	if err != nil || len(all.list) == 0 {
-		return err
-	}
-	c := all.counting()
-	for _, i := range stored {
-		if err := c.add(&events[i], 1); err != nil {
-			return err
-		}
-	}
-	return s.d.load(ctx, ses, "rollup_values", declaredColumns, c.rows())
-}
-
 // Conditions on events that are about to change; nobody else changes them until the transaction ends.
 const (
 	selectDeclared = `SELECT ts, event_name, sample_rate, properties, metadata FROM events WHERE `

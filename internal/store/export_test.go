@@ -52,6 +52,11 @@ func CommitWithoutRollups(ctx context.Context, s *Store, b *Batch) (result Resul
 		if _, _, err := s.dropErased(ctx, ses, b.Events, now); err != nil {
 			return err
 		}
+		for i := range b.Events {
+			if err := checkEvent(&b.Events[i]); err != nil {
+				return err
+			}
+		}
 		if _, _, err := s.d.insert(ctx, ses, b.Events, now); err != nil {
 			return err
 		}

@@ -59,15 +59,23 @@ var sketchColumns = []string{"bucket", "width", "fresh", "lost", "event_name", "
 
 // keepSketches stores sketches as rows of their buckets. Fresh ones may have others beside them.
 func (s *Store) keepSketches(ctx context.Context, ses session, m sketches, fresh bool) error {
+	rows, err := m.rows(fresh)
+	if err != nil {
+		return err
+	}
+	return s.d.load(ctx, ses, "rollup_ids", sketchColumns, rows)
+}
+
+func (m sketches) rows(fresh bool) ([][]any, error) {
 	rows := make([][]any, 0, len(m))
 	for key, pair := range m {
 		users, _, err := pair.users.bytes()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		sessions, _, err := pair.sessions.bytes()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		var name any
 		if key.named {
@@ -75,7 +83,7 @@ func (s *Store) keepSketches(ctx context.Context, ses session, m sketches, fresh
 		}
 		rows = append(rows, []any{key.bucket, int32(key.width / time.Second), fresh, pair.lost, name, users, sessions})
 	}
-	return s.d.load(ctx, ses, "rollup_ids", sketchColumns, rows)
+	return rows, nil
 }
 
 // losses are the ids that are deleted, by the sketches that hold them.

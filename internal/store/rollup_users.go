@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -16,6 +16,8 @@ const (
 	usersOfDay   = 200
 	usersOfBatch = 200
 	usersOfOpen  = 1_000
+	// examplesOfFolded is how many stay when more have equally many.
+	examplesOfFolded = 20
 )
 
 // userBucket is a bucket whose users are counted.
@@ -42,24 +44,36 @@ type topUsers struct {
 	folded int64
 }
 
-// fold keeps the users with the most events. What one that goes had at most, all may have more.
+// fold keeps the users with the most events. What one that goes had at most, all may have more. So
+// of those with as many as that nobody needs to stay, but a few do, as examples.
 func (t *topUsers) fold(keep int) {
 	if len(t.events) <= keep {
 		return
 	}
-	type user struct {
-		id string
-		n  int64
+	most := make([]int64, 0, len(t.events))
+	for _, n := range t.events {
+		most = append(most, n)
 	}
-	users := make([]user, 0, len(t.events))
+	slices.SortFunc(most, func(a, b int64) int { return cmp.Compare(b, a) })
+	least := most[keep]
+	above, _ := slices.BinarySearchFunc(most, least, func(n, least int64) int { return cmp.Compare(least, n) })
+	room := min(keep, examplesOfFolded) - above
+	var examples []string
 	for id, n := range t.events {
-		users = append(users, user{id, n})
+		if n == least && room > 0 {
+			at, _ := slices.BinarySearch(examples, id)
+			if examples = slices.Insert(examples, at, id); len(examples) > room {
+				examples = examples[:room]
+			}
+		}
+		if n <= least {
+			delete(t.events, id)
+		}
 	}
-	slices.SortFunc(users, func(a, b user) int { return cmp.Or(cmp.Compare(b.n, a.n), strings.Compare(a.id, b.id)) })
-	t.folded += max(0, users[keep].n)
-	for _, u := range users[keep:] {
-		delete(t.events, u.id)
+	for _, id := range examples {
+		t.events[id] = least
 	}
+	t.folded += max(0, least)
 }
 
 // foldAgain is fold for what may be folded many times. What the first that goes had is taken from
@@ -111,6 +125,10 @@ func (m userCounts) days(from *floors) {
 	}
 	for b, t := range hours {
 		of := m.at(userBucket{b.at.Truncate(day), day})
+		if len(of.events) == 0 {
+			of.events = maps.Clone(t.events)
+			continue
+		}
 		for id, n := range t.events {
 			of.events[id] += n
 		}
@@ -122,7 +140,10 @@ var userColumns = []string{"bucket", "events", "width", "fresh", "user_id"}
 
 // keepUsers stores the rows of buckets. Fresh ones are looked at again.
 func (s *Store) keepUsers(ctx context.Context, ses session, m userCounts, fresh func(userBucket, *topUsers) bool) error {
-	var rows [][]any
+	return s.d.load(ctx, ses, "rollup_users", userColumns, m.rows(fresh))
+}
+
+func (m userCounts) rows(fresh func(userBucket, *topUsers) bool) (rows [][]any) {
 	for b, t := range m {
 		row := func(n int64, id any) {
 			if n != 0 {
@@ -134,20 +155,11 @@ func (s *Store) keepUsers(ctx context.Context, ses session, m userCounts, fresh 
 			row(n, id)
 		}
 	}
-	return s.d.load(ctx, ses, "rollup_users", userColumns, rows)
+	return rows
 }
 
 func always(userBucket, *topUsers) bool { return true }
 func never(userBucket, *topUsers) bool  { return false }
-
-// countUsers stores what a batch adds.
-func (s *Store) countUsers(ctx context.Context, ses session, m userCounts, from *floors) error {
-	m.days(from)
-	for _, t := range m {
-		t.fold(usersOfBatch)
-	}
-	return s.keepUsers(ctx, ses, m, always)
-}
 
 // uncountUsers stores what deletions take away. It is not folded: a user that goes from a negative
 // count would have more than it has.

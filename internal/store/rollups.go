@@ -137,6 +137,10 @@ var rollupColumns = []string{
 
 // keepCounts stores counts as rows of their buckets. Fresh ones may have others beside them.
 func (s *Store) keepCounts(ctx context.Context, ses session, m rollupCounts, fresh bool) error {
+	return s.d.load(ctx, ses, "rollups", rollupColumns, m.rows(fresh))
+}
+
+func (m rollupCounts) rows(fresh bool) [][]any {
 	rows := make([][]any, 0, len(m))
 	for key, n := range m {
 		if n == (rollupCount{}) {
@@ -149,31 +153,7 @@ func (s *Store) keepCounts(ctx context.Context, ses session, m rollupCounts, fre
 		rows = append(rows, []any{key.bucket, n.events, n.sampled, int32(key.width / time.Second), key.processed, fresh,
 			key.kind, key.name, key.severity, source})
 	}
-	return s.d.load(ctx, ses, "rollups", rollupColumns, rows)
-}
-
-// rollUp adds the events of a batch that were stored, given as their places in it.
-func (s *Store) rollUp(ctx context.Context, ses session, events []event.Event, stored []int) error {
-	from, err := s.floors(ctx, ses)
-	if err != nil {
-		return err
-	}
-	counts, ids, users := rollupCounts{}, sketches{}, userCounts{}
-	for _, i := range stored {
-		e := countedOf(&events[i])
-		counts.add(&e, 1, from)
-		if width, ok := from.narrowest(e.at, idLevels); ok {
-			ids.add(&e, width)
-		}
-		users.add(&e, 1, from)
-	}
-	if err := s.keepCounts(ctx, ses, counts, true); err != nil {
-		return err
-	}
-	if err := s.countUsers(ctx, ses, users, from); err != nil {
-		return err
-	}
-	return s.keepSketches(ctx, ses, ids, true)
+	return rows
 }
 
 const (
