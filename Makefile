@@ -51,8 +51,8 @@ test-client: build
 	$(call IN_MODULES,go test -count=1 ./...)
 
 race:
-	go test -race -short ./...
-	$(call IN_MODULES,go test -race -short ./...)
+	go test -race -short -timeout 20m ./...
+	$(call IN_MODULES,go test -race -short -timeout 20m ./...)
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }

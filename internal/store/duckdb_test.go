@@ -149,14 +149,18 @@ func TestDuckDBKeepsItsMemoryLimit(t *testing.T) {
 	s := open(t, store.Config{Dir: t.TempDir(), MemoryLimit: "64MB", Threads: 2})
 	g := storetest.NewGenerator(1, time.Now())
 	c := store.Cursor{Stream: "s"}
-	for i := range 20 {
+	batches := 20
+	if testing.Short() {
+		batches = 10
+	}
+	for i := range batches {
 		result, err := s.Commit(t.Context(), &store.Batch{From: c, Seq: c.Seq + 1, Events: g.Events(20_000)})
 		if err != nil {
 			t.Fatalf("batch %d: %v", i, err)
 		}
 		c = result.Cursor
 	}
-	wantStored(t, s, 400_000)
+	wantStored(t, s, int64(batches)*20_000)
 	list, err := s.List(t.Context(), store.Filter{Tags: []string{"beta"}}, store.Page{Limit: 1000})
 	if err != nil || len(list) != 1000 {
 		t.Errorf("%d events, %v", len(list), err)

@@ -53,6 +53,7 @@ func wantUnavailable(t *testing.T, err error) {
 }
 
 func TestPostgresAwayAndBack(t *testing.T) {
+	t.Parallel()
 	pg := pgtest.Start(t)
 	url := pg.Database(t)
 	must(t, pg.Stop(pgtest.Fast))
@@ -88,6 +89,7 @@ func TestPostgresAwayAndBack(t *testing.T) {
 }
 
 func TestPostgresFrozen(t *testing.T) {
+	t.Parallel()
 	pg := pgtest.Start(t)
 	s := open(t, store.Config{URL: pg.Database(t), QueryTimeout: time.Second})
 	w := newWriter(t, s)
@@ -148,6 +150,7 @@ func TestPostgresReplyLost(t *testing.T) {
 
 // TestPostgresLeaseEndsWithItsHolder lets another take over, and fences the first.
 func TestPostgresLeaseEndsWithItsHolder(t *testing.T) {
+	t.Parallel()
 	pg := pgtest.Start(t)
 	url := pg.Database(t)
 	first, second := open(t, store.Config{URL: url}), open(t, store.Config{URL: url})

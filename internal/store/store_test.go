@@ -12,10 +12,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// The two suites go side by side: each waits for its database most of the time.
 func TestDuckDB(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) store.Config { return store.Config{Dir: t.TempDir()} })
 }
 
 func TestPostgres(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) store.Config { return store.Config{URL: pgtest.URL(t)} })
 }

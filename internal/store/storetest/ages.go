@@ -25,7 +25,7 @@ func countsOverAges(b *bench) {
 		w := newWorkload(b, 60+seed)
 		w.unsampled = seed == 0
 		partial := 0
-		for range 6 {
+		for range fewer(6, 3) {
 			w.later(store.Window + time.Hour)
 			if b.store.Dialect() == "postgres" {
 				stores = append(stores[:1], b.another())

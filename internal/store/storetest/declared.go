@@ -180,16 +180,16 @@ func declaredOverHistory(b *bench) {
 			b.fresh()
 		}
 		b.declares(everyShape(budget))
-		for round := range 4 {
-			w.run(120)
-			for range 15 {
+		for round := range fewer(4, 3) {
+			w.run(fewer(120, 80))
+			for range fewer(15, 8) {
 				w.askDeclared(w.events)
 			}
 			if round != 1 {
 				b.ok(b.store.TidyRollups(b.Context()))
 			}
 			b.clock.advance(pick(w.r, clockChanges...).Add(time.Duration(w.r.Int64N(int64(48 * time.Hour)))).Sub(b.clock.Now()))
-			for range 15 {
+			for range fewer(15, 8) {
 				w.askDeclared(w.events)
 			}
 		}

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"testing"
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/event"
@@ -33,11 +32,7 @@ func noJourneys(b *bench) {
 // journeys is a history whose events come in bursts, many of them at one instant.
 func (b *bench) journeys(seed uint64, ask func(w *workload)) {
 	w := newWorkload(b, seed)
-	rounds := 2
-	if testing.Short() {
-		rounds = 1
-	}
-	for range rounds {
+	for range fewer(2, 1) {
 		w.run(120)
 		for range 40 {
 			ask(w)

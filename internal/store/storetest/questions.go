@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"testing"
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/question"
@@ -146,11 +145,7 @@ func askNothing(b *bench) {
 // history is rounds of growth, each followed by questions.
 func (b *bench) history(seed uint64, ask func(w *workload)) {
 	w := newWorkload(b, seed)
-	rounds := 3
-	if testing.Short() {
-		rounds = 1
-	}
-	for range rounds {
+	for range fewer(3, 1) {
 		w.run(150)
 		for range 50 {
 			ask(w)
@@ -185,13 +180,13 @@ func (w *workload) askBreakdown() {
 // everyCondition tries each operator with each field and each kind of value that goes with it.
 func everyCondition(b *bench) {
 	w := newWorkload(b, 4)
-	w.run(400)
+	w.run(fewer(400, 200))
 	all := question.Span{Start: epoch.AddDate(-2, 0, 0), End: epoch.AddDate(1, 0, 0), Zone: time.UTC}
 	tried := 0
 	for _, field := range append([]string{"timestamp", "received_at", "processed_at", "event_id", "tags", "anonymous_id"}, fields...) {
 		for _, op := range []string{"=", "!=", "<", "<=", ">", ">=", "in", "contains", "exists"} {
 			for _, value := range values(w.r) {
-				if w.r.IntN(4) > 0 { // a quarter of them all
+				if w.r.IntN(fewer(4, 8)) > 0 { // a part of them all
 					continue
 				}
 				if op == "in" {
@@ -215,7 +210,7 @@ func everyCondition(b *bench) {
 			}
 		}
 	}
-	if tried < 200 {
+	if tried < fewer(200, 100) {
 		b.Errorf("only %d conditions tried", tried)
 	}
 }

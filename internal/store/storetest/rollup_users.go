@@ -118,8 +118,8 @@ func statsOverHistory(b *bench) {
 	b.sketchUsers()
 	w := newWorkload(b, 60)
 	estimated := 0
-	for range 4 {
-		w.run(120)
+	for range fewer(4, 3) {
+		w.run(fewer(120, 80))
 		for tidy := range 2 {
 			b.clock.advance(pick(w.r, clockChanges...).Add(time.Duration(w.r.Int64N(int64(48 * time.Hour)))).Sub(b.clock.Now()))
 			for range 10 {
@@ -132,7 +132,7 @@ func statsOverHistory(b *bench) {
 			}
 		}
 	}
-	if estimated < 20 {
+	if estimated < fewer(20, 10) {
 		b.Errorf("users of only %d statistics came from roll-ups", estimated)
 	}
 }

@@ -118,6 +118,14 @@ func (b *bench) cursorOf(stream string) store.Cursor {
 	return c
 }
 
+// fewer is how many there are of something: less in a short run, which proves the same of less.
+func fewer(n, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return n
+}
+
 // commit stores one batch with these events and returns what became of it.
 func (b *bench) commit(events ...event.Event) store.Result {
 	b.Helper()
