@@ -59,6 +59,10 @@ func (b *bench) run(ctx context.Context, r *report, databases []string) error {
 			failed = append(failed, fmt.Errorf("evaluator: %w", err))
 		}
 	}
+	if slices.Contains(b.parts, clientPart) && ctx.Err() == nil {
+		r.Client = &tracking{}
+		failed = append(failed, b.track(ctx, r.Client))
+	}
 	return errors.Join(append(failed, context.Cause(ctx))...)
 }
 

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -162,12 +163,12 @@ func (b *bench) race(ctx context.Context, s, p *service) (own, theirs time.Durat
 	return median(ours), median(others), nil
 }
 
-func median(all []time.Duration) time.Duration {
-	if len(all) == 0 {
-		return 0
+// median of nothing is 0.
+func median[T cmp.Ordered](all []T) (m T) {
+	if len(all) > 0 {
+		m = slices.Sorted(slices.Values(all))[len(all)/2]
 	}
-	slices.Sort(all)
-	return all[len(all)/2]
+	return m
 }
 
 // startPrometheus starts the real one, which make tools builds.

@@ -52,6 +52,7 @@ type plan struct {
 	Settle  time.Duration `json:"idle_after_ns"`    // how long after the start idle memory is read
 	Watch   time.Duration `json:"evaluator_for_ns"` // how long each measurement of the evaluator takes
 	Syncs   int           `json:"disk_syncs"`       // appends of the disk's own measurement
+	Rounds  int           `json:"client_rounds"`    // of each measurement of the client
 	Batches []int         `json:"raw_batch_events"` // events a transaction of the raw limit
 }
 
@@ -60,11 +61,12 @@ func newPlan(events, past int, short bool) plan {
 	p := plan{
 		Events: events, Sample: min(events/5, 1_000_000), Past: []int{past / 10, past}, Repeats: 30, Beside: 20 * time.Second, Rest: 5 * time.Minute,
 		Singles: 15 * time.Second, Latency: 30 * time.Second, Locks: 3, Settle: 10 * time.Second,
-		Watch: 90 * time.Second, Syncs: 3000, Batches: []int{5000, 20_000},
+		Watch: 90 * time.Second, Syncs: 3000, Rounds: 7, Batches: []int{5000, 20_000},
 	}
 	if short {
 		p.Singles, p.Latency, p.Locks, p.Settle, p.Syncs = 3*time.Second, 5*time.Second, 1, 2*time.Second, 500
 		p.Watch, p.Repeats, p.Beside, p.Rest = 9*time.Second, 3, 4*time.Second, 2*time.Minute
+		p.Rounds = 3
 	}
 	return p
 }
@@ -129,9 +131,10 @@ const (
 	ingestPart    = "ingest"
 	questionPart  = "questions"
 	evaluatorPart = "evaluator"
+	clientPart    = "client"
 )
 
-var allParts = [...]string{ingestPart, questionPart, evaluatorPart}
+var allParts = [...]string{ingestPart, questionPart, evaluatorPart, clientPart}
 
 // The databases.
 const (

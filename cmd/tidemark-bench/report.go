@@ -16,6 +16,7 @@ type report struct {
 	Databases []*figures `json:"databases"`
 	Past      []*past    `json:"questions,omitempty"`
 	Evaluator *watching  `json:"evaluator,omitempty"`
+	Client    *tracking  `json:"client,omitempty"`
 	Verdicts  []verdict  `json:"verdicts"`
 	Failure   string     `json:"failure,omitempty"` // why it is not complete
 }

@@ -47,6 +47,9 @@ func (r *report) judge() {
 	if r.Evaluator != nil {
 		r.Verdicts = append(r.Verdicts, r.Evaluator.judge()...)
 	}
+	if r.Client != nil {
+		r.Verdicts = append(r.Verdicts, r.Client.judge()...)
+	}
 }
 
 // judging appends verdicts on what was measured.
