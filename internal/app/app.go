@@ -18,6 +18,7 @@ import (
 
 	"github.com/tidemark-obs/tidemark/internal/access"
 	"github.com/tidemark-obs/tidemark/internal/alert"
+	"github.com/tidemark-obs/tidemark/internal/destination"
 	"github.com/tidemark-obs/tidemark/internal/httpapi"
 	"github.com/tidemark-obs/tidemark/internal/ingest"
 	"github.com/tidemark-obs/tidemark/internal/journal"
@@ -58,19 +59,20 @@ type App struct {
 	process   string // names this run, and sorts by the time of its start
 	telemetry *telemetry.Telemetry
 
-	store    *store.Store
-	journal  *journal.Journal
-	settings *settings.Manager
-	access   *access.Access
-	ops      *perf.Operations
-	system   *perf.System
-	pipeline *ingest.Pipeline
-	upkeep   *upkeep.Upkeep
-	alerts   *alert.Evaluator // nil when switched off
-	notify   *notify.Manager
-	api      *httpapi.Server
-	door     http.Handler // the api, timed
-	live     *live
+	store        *store.Store
+	journal      *journal.Journal
+	settings     *settings.Manager
+	access       *access.Access
+	ops          *perf.Operations
+	system       *perf.System
+	pipeline     *ingest.Pipeline
+	upkeep       *upkeep.Upkeep
+	alerts       *alert.Evaluator // nil when switched off
+	notify       *notify.Manager
+	destinations *destination.Manager
+	api          *httpapi.Server
+	door         http.Handler // the api, timed
+	live         *live
 
 	stops  []stopper // what has been started, in order
 	loops  sync.WaitGroup
@@ -241,10 +243,12 @@ func (a *App) makeRooms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.destinations = a.newDestinations()
 	a.pipeline = ingest.New(ingest.Config{
 		Log: a.journal, Sink: a.store, Settings: a.settings.Current,
 		Logger: a.logger.With("component", "ingest"), Now: time.Now, Bounds: a.cfg.bounds(), Accepted: a.exportEvent(),
 		Projections: projections,
+		Keep:        a.destinations.Keep, Erased: a.forgetErased,
 	})
 	a.registry.MustRegister(a.pipeline.Collectors()...)
 	a.upkeep = newUpkeep(a.cfg, a.store, a.logger)
@@ -258,6 +262,8 @@ func (a *App) makeRooms(ctx context.Context) error {
 func (a *App) runLoops(context.Context) error {
 	a.pipeline.Start()
 	a.started("pipeline", func(ctx context.Context) error { a.pipeline.Stop(ctx); return nil })
+	a.destinations.Start()
+	a.started("destinations", a.destinations.Stop)
 	ctx, cancel := context.WithCancel(context.Background())
 	for _, run := range []func(context.Context){a.settings.Run, a.access.Run, a.system.Run, a.upkeep.Run, a.store.KeepRollups, a.store.WatchRollups} {
 		a.loops.Go(func() { run(ctx) })

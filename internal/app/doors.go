@@ -26,7 +26,7 @@ func (a *App) openDoors(context.Context) error {
 			{Name: "access", Check: a.checkAccess},
 		},
 		Reload: a.Reload, Metrics: a.telemetry.MetricsHandler(), Prometheus: a.prometheusAPI(),
-		ObserveOperation: a.telemetry.Operations().Observe, Services: a.services(), SelfRates: a.live.selfRates,
+		ObserveOperation: a.telemetry.Operations().Observe, Services: a.services(), Destinations: a.destinations, SelfRates: a.live.selfRates,
 		Logger: a.logger.With("component", "http"), Now: time.Now, Limits: limits, Version: Version(),
 	})
 	if err != nil {

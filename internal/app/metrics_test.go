@@ -29,6 +29,7 @@ func measured(t *testing.T) (*App, []*dto.MetricFamily) {
 	a := start(t, everythingOn(t), Options{})
 	call(t, a, "POST", "/api/analytics/track", `{"event": "signup"}`)
 	call(t, a, "POST", "/api/analytics/flush", "")
+	call(t, a, "POST", "/api/analytics/destinations", `{"name": "crm", "kind": "webhook", "url": "https://crm.invalid/"}`)
 	call(t, a, "GET", "/nowhere", "")
 	call(t, a, "POST", "/api/analytics/config", `{"enabled": false}`)
 	call(t, a, "POST", "/api/analytics/track", `{"event": "refused"}`) // a failed request
@@ -38,11 +39,12 @@ func measured(t *testing.T) (*App, []*dto.MetricFamily) {
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		all := gather(t, a)
 		// The last to come: one takes two readings, the other the rules' start.
-		if find(all, "system_cpu_utilization_ratio") != nil && find(all, "prometheus_rule_evaluations_total") != nil {
+		if find(all, "system_cpu_utilization_ratio") != nil && find(all, "prometheus_rule_evaluations_total") != nil &&
+			find(all, "tidemark_destination_lag_events") != nil {
 			return a, all
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("the CPU or the rules are not measured")
+			t.Fatal("the CPU, the rules or the destination are not measured")
 		}
 		<-tick.C
 	}

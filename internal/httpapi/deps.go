@@ -40,6 +40,7 @@ type Deps struct {
 	Silences   Silences
 	// AlertHistory is what became of alerts.
 	AlertHistory AlertHistory
+	Destinations Destinations
 
 	// Ready is what must work for the service to be ready, asked together at GET /-/ready.
 	Ready []ReadyCheck
@@ -51,7 +52,7 @@ type Deps struct {
 	ObserveOperation func(ctx context.Context, operation string, took time.Duration)
 	// Prometheus answers the Prometheus HTTP API under /api/v1; nil = there is none.
 	Prometheus http.Handler
-	// Services are the names of what is at work, for GET /stats.
+	// Services are the names of what is at work, beside destinations, for GET /stats.
 	Services []string
 	// SelfRates says which share of its own requests the service records as events; nil = none.
 	SelfRates func() SelfRates

@@ -127,7 +127,7 @@ func (s *Server) health(context.Context, *struct{}) (*healthOutput, error) {
 		Analytics: Analytics{
 			Enabled:       s.deps.Settings.Current().Enabled,
 			BufferSize:    s.deps.Backlog.Status().Buffered,
-			ServicesCount: len(s.deps.Services),
+			ServicesCount: len(s.deps.Services) + len(s.deps.Destinations.Enabled()),
 		},
 		SystemHealth: SystemHealth{Status: status, Issues: issues, Metrics: metrics},
 	}}

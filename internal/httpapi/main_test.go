@@ -92,7 +92,7 @@ func newDeps(t testing.TB, m *memory, log io.Writer) (Deps, *settings.Manager, *
 	return Deps{
 		Intake: m, Backlog: m, Accounts: m, Events: m, Archive: m, Erasures: m, Upkeep: m, Questions: m, Journeys: m, SQL: m,
 		Settings: set, Access: acc, Keys: acc, Operations: ops, System: still{},
-		Alerts: m, Silences: m, AlertHistory: m,
+		Alerts: m, Silences: m, AlertHistory: m, Destinations: noDestinations{},
 		Decoder:          eventjson.NewDecoder(eventjson.Options{Limits: event.DefaultLimits(), Sensitive: eventjson.DefaultSensitive()}),
 		Reload:           func(context.Context) error { return nil },
 		Metrics:          http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),

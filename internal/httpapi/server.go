@@ -54,6 +54,7 @@ func New(d Deps) (*Server, error) {
 	s.registerAccounts()
 	s.registerKeys()
 	s.registerAlerts()
+	s.registerDestinations()
 	s.registerMachine()
 	s.registerPrometheus()
 	spec, err := s.document()
@@ -98,7 +99,7 @@ func (d *Deps) check() error {
 	for _, missing := range []bool{
 		d.Intake == nil, d.Backlog == nil, d.Accounts == nil, d.Events == nil, d.Archive == nil, d.Erasures == nil, d.Upkeep == nil, d.Questions == nil, d.Journeys == nil, d.SQL == nil, d.Settings == nil,
 		d.Access == nil, d.Keys == nil, d.Operations == nil, d.System == nil, d.Decoder == nil,
-		d.Alerts == nil, d.Silences == nil, d.AlertHistory == nil,
+		d.Alerts == nil, d.Silences == nil, d.AlertHistory == nil, d.Destinations == nil,
 		d.Reload == nil, d.Metrics == nil, d.ObserveOperation == nil, d.Logger == nil, d.Now == nil,
 	} {
 		if missing {

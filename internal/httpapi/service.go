@@ -71,7 +71,7 @@ func (s *Server) stats(context.Context, *struct{}) (*statsOutput, error) {
 	status := s.deps.Backlog.Status()
 	out := &statsOutput{Body: StatsAnswer{
 		BufferSize:      status.Buffered,
-		EnabledServices: append([]string{}, s.deps.Services...),
+		EnabledServices: append(append([]string{}, s.deps.Services...), s.deps.Destinations.Enabled()...),
 		Storage:         s.storage(),
 		Config:          s.deps.Settings.Current().Document(),
 	}}

@@ -40,6 +40,9 @@ func (p *Pipeline) Erase(ctx context.Context, userID string, refuse bool) (store
 		return store.Erasure{}, err
 	}
 	p.recent.forget(userID)
+	if p.cfg.Erased != nil {
+		p.cfg.Erased(ctx)
+	}
 	if late != nil {
 		p.cfg.Logger.Warn("a user was erased while events wait in the journal; those of the user are dropped there", "cause", late)
 	}

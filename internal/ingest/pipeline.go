@@ -17,7 +17,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/settings"
 )
 
-// Config is what a Pipeline is made of. All fields but Projections and Accepted are required.
+// Config is what a Pipeline is made of. Projections, Accepted, Keep and Erased may be left out.
 type Config struct {
 	Log      Log
 	Sink     Sink
@@ -30,6 +30,11 @@ type Config struct {
 	// Accepted hears of every event that was accepted, in its request's context. It must neither
 	// wait nor change the event.
 	Accepted func(context.Context, *event.Event)
+	// Keep says how much of what is stored may leave the journal: up to which position, at most the
+	// given one. Nil = all of it.
+	Keep func(stored uint64) uint64
+	// Erased hears that a person was erased, before the receipt says so.
+	Erased func(context.Context)
 }
 
 // Bounds limits the store writer's transactions.

@@ -186,12 +186,13 @@ func (w *writer) commit(ctx context.Context, from store.Cursor, b *work) (store.
 func (w *writer) relieve(ctx context.Context) {
 	tick := time.NewTicker(purgeEvery)
 	defer tick.Stop()
-	for purged := uint64(0); ; {
-		if c, _, _ := w.progress.state(); c.Seq > purged {
-			err := w.cfg.Log.Purge(ctx, c.Seq)
+	for stored, purged := uint64(0), uint64(0); ; {
+		c, _, _ := w.progress.state()
+		if upTo := w.purgeable(c.Seq); c.Seq > stored || upTo > purged {
+			err := w.cfg.Log.Settle(ctx, c.Seq, upTo)
 			switch {
 			case err == nil:
-				purged = c.Seq
+				stored, purged = c.Seq, upTo
 			case ctx.Err() == nil:
 				w.logger.Warn("purging stored events from the journal", "cause", err)
 			}
@@ -202,6 +203,14 @@ func (w *writer) relieve(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// purgeable is up to where stored messages are of no more use to anybody.
+func (w *writer) purgeable(stored uint64) uint64 {
+	if w.cfg.Keep == nil {
+		return stored
+	}
+	return min(stored, w.cfg.Keep(stored))
 }
 
 // isolate finds the events that the database refuses and moves them from the batch to its dead

@@ -10,14 +10,18 @@ import (
 // stream's positions from ever starting over. What is purged must be stored in the database.
 // Calling it at the start, with the position of the database, tells the journal which of its
 // messages are only kept.
-func (j *Journal) Purge(ctx context.Context, upTo uint64) error {
+func (j *Journal) Purge(ctx context.Context, upTo uint64) error { return j.Settle(ctx, upTo, upTo) }
+
+// Settle says that everything up to and including stored is in the database, and purges up to and
+// including upTo, which is at most that: what lies between is kept for others who read.
+func (j *Journal) Settle(ctx context.Context, stored, upTo uint64) error {
 	j.writing.Lock()
 	defer j.writing.Unlock()
 	l, err := j.current()
 	if err != nil {
 		return err
 	}
-	if keep := j.status.settledUpTo(upTo); keep > 0 {
+	if keep := j.status.settledUpTo(stored, min(stored, upTo)); keep > 0 {
 		if err := l.stream.Purge(ctx, jetstream.WithPurgeSequence(keep)); err != nil {
 			return unavailable("purging the journal", err)
 		}

@@ -169,13 +169,13 @@ func (s *status) wrote(seq uint64, size int) {
 	s.sound()
 }
 
-// settledUpTo notes that everything up to seq is stored in the database, and returns the first
-// position that is to be kept; 0 when there is nothing to purge.
-func (s *status) settledUpTo(seq uint64) uint64 {
+// settledUpTo notes that everything up to stored is in the database, and returns the first
+// position that is to be kept when all up to upTo may go; 0 when there is nothing to purge.
+func (s *status) settledUpTo(stored, upTo uint64) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.settled = max(s.settled, min(seq, s.now.LastSeq))
-	if keep := min(seq+1, s.now.LastSeq); keep > s.now.FirstSeq {
+	s.settled = max(s.settled, min(stored, s.now.LastSeq))
+	if keep := min(upTo+1, s.now.LastSeq); keep > s.now.FirstSeq {
 		return keep
 	}
 	return 0

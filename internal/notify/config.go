@@ -13,6 +13,8 @@ import (
 
 	"github.com/prometheus/alertmanager/matcher/parse"
 	"github.com/prometheus/alertmanager/pkg/labels"
+
+	"github.com/tidemark-obs/tidemark/internal/outbound"
 )
 
 // Config says who is told, how alerts are grouped, and how often.
@@ -132,7 +134,7 @@ func (r *Receiver) check(fault func(key, format string, args ...any)) {
 	for _, key := range r.foreign() {
 		fault(key, "is no setting of type %s", r.Type)
 	}
-	if _, err := signingKey(r.Secret); err != nil {
+	if _, err := outbound.SigningKey(string(r.Secret)); err != nil {
 		fault("secret", "%v", err)
 	}
 	if strings.ContainsAny(string(r.BearerToken), "\r\n") {

@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/outbound"
 )
 
 // How a connection to a mail server is made safe.
@@ -37,7 +39,7 @@ type email struct {
 
 func newEmail(c *Receiver) *email {
 	host, port, _ := net.SplitHostPort(c.Smarthost) // checked before
-	e := &email{c: *c, host: host, dial: dialer(true), roots: func(*tls.Config) {}}
+	e := &email{c: *c, host: host, dial: outbound.Dialer(true), roots: func(*tls.Config) {}}
 	if e.c.TLS == "" {
 		e.c.TLS = tlsStart
 		if port == "465" {
@@ -180,7 +182,7 @@ func (e *email) mail(m *message, from *mail.Address, to []*mail.Address) []byte 
 	_, domain, _ := strings.Cut(from.Address, "@")
 	for _, h := range [][2]string{
 		{"From", from.String()}, {"To", strings.Join(names, ", ")},
-		{"Subject", mime.QEncoding.Encode("utf-8", cutText(m.title(), 200))},
+		{"Subject", mime.QEncoding.Encode("utf-8", outbound.Cut(m.title(), 200))},
 		{"Date", m.at.Format(time.RFC1123Z)}, {"Message-Id", "<" + m.id + "@" + domain + ">"},
 		{"Auto-Submitted", "auto-generated"}, {"MIME-Version", "1.0"},
 		{"Content-Type", "text/plain; charset=utf-8"}, {"Content-Transfer-Encoding", "quoted-printable"},
@@ -234,6 +236,6 @@ func (e *email) failure(err error) error {
 	if e.c.Password != "" {
 		f.cause = strings.ReplaceAll(f.cause, string(e.c.Password), hidden)
 	}
-	f.cause = printable(f.cause)
+	f.cause = outbound.Printable(f.cause, shownBody)
 	return f
 }

@@ -8,10 +8,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/tidemark-obs/tidemark/internal/outbound"
 )
 
 const (
@@ -29,7 +29,7 @@ type poster struct {
 func newPoster(to, token Secret, allowPrivate bool) *poster {
 	return &poster{url: to, token: token, client: &http.Client{
 		Transport: &http.Transport{
-			DialContext: dialer(allowPrivate), DisableKeepAlives: true, ForceAttemptHTTP2: true,
+			DialContext: outbound.Dialer(allowPrivate), DisableKeepAlives: true, ForceAttemptHTTP2: true,
 			TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 32 << 10,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -94,8 +94,8 @@ func unreachable(err error) error {
 		err = u.Err
 	}
 	switch {
-	case errors.Is(err, errPrivate):
-		return &failure{cause: errPrivate.Error(), permanent: true}
+	case errors.Is(err, outbound.ErrPrivate):
+		return &failure{cause: outbound.ErrPrivate.Error(), permanent: true}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &failure{cause: "no answer in time"}
 	}
@@ -106,37 +106,15 @@ func unreachable(err error) error {
 // those that say to come again.
 func refused(res *http.Response, reply string) error {
 	f := &failure{cause: "answered " + statusText(res.StatusCode)}
-	if text := printable(reply); text != "" {
+	if text := outbound.Printable(reply, shownBody); text != "" {
 		f.cause += ": " + text
 	}
 	switch {
 	case res.StatusCode == http.StatusTooManyRequests, res.StatusCode == http.StatusRequestTimeout,
 		res.StatusCode == http.StatusTooEarly, res.StatusCode >= 500:
-		f.retryAfter = retryAfter(res.Header.Get("Retry-After"))
+		f.retryAfter = outbound.RetryAfter(res.Header.Get("Retry-After"), longestPause)
 	default:
 		f.permanent = true
 	}
 	return f
-}
-
-// retryAfter reads seconds or a date; 0 = not said.
-func retryAfter(s string) time.Duration {
-	if n, err := strconv.Atoi(s); err == nil && n > 0 {
-		return min(time.Duration(min(n, 1<<20))*time.Second, longestPause)
-	}
-	if t, err := http.ParseTime(s); err == nil {
-		return min(max(time.Until(t), 0), longestPause)
-	}
-	return 0
-}
-
-// printable is the beginning of a text from outside, fit for a log line.
-func printable(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, ""))
-	return cutText(strings.Join(strings.Fields(s), " "), shownBody)
 }

@@ -100,12 +100,3 @@ func commonOf(alerts []Alert, of func(*Alert) map[string]string) map[string]stri
 	}
 	return common
 }
-
-// cutText shortens a text to some characters.
-func cutText(s string, most int) string {
-	r := []rune(s)
-	if len(r) <= most {
-		return s
-	}
-	return string(r[:most-1]) + "…"
-}

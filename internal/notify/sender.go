@@ -1,5 +1,7 @@
 package notify
 
+import "github.com/tidemark-obs/tidemark/internal/outbound"
+
 // newSender makes what sends to a receiver whose settings were checked.
 func newSender(c *Receiver) sender {
 	switch c.Type {
@@ -10,7 +12,7 @@ func newSender(c *Receiver) sender {
 	case Email:
 		return newEmail(c)
 	default:
-		key, _ := signingKey(c.Secret) // checked before
+		key, _ := outbound.SigningKey(string(c.Secret)) // checked before
 		return &webhook{post: newPoster(c.URL, c.BearerToken, c.AllowPrivateAddresses), key: key}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/tidemark-obs/tidemark/internal/outbound"
 )
 
 const (
@@ -43,7 +45,7 @@ func (s *slack) send(ctx context.Context, m *message) (string, error) {
 	title := m.title()
 	body, err := json.Marshal(slackBody{Channel: s.channel, Username: s.username, Attachments: []slackAttachment{{
 		Fallback: slackText(title), Color: color, Title: slackText(title), TitleLink: m.externalURL,
-		Text: cutText(slackLines(m), maxSlackText), Markdown: []string{"text"}, Time: m.at.Unix(),
+		Text: outbound.Cut(slackLines(m), maxSlackText), Markdown: []string{"text"}, Time: m.at.Unix(),
 	}}})
 	if err != nil {
 		return "", &failure{cause: "the message cannot be written", permanent: true}
@@ -58,7 +60,7 @@ func (s *slack) send(ctx context.Context, m *message) (string, error) {
 		Error string `json:"error"`
 	}
 	if json.Unmarshal(reply, &said) == nil && said.OK != nil && !*said.OK {
-		return "", &failure{cause: "answered " + printable(s.post.hide(said.Error)), permanent: true}
+		return "", &failure{cause: "answered " + outbound.Printable(s.post.hide(said.Error), shownBody), permanent: true}
 	}
 	return answer, nil
 }

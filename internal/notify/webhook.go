@@ -2,15 +2,11 @@ package notify
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/outbound"
 )
 
 // maxWebhook is how many alerts one message has; the rest is counted.
@@ -53,7 +49,7 @@ func (w *webhook) send(ctx context.Context, m *message) (string, error) {
 		return "", &failure{cause: "the message cannot be written", permanent: true}
 	}
 	header := http.Header{}
-	sign(header, w.key, m.id, m.at, body)
+	outbound.Sign(header, w.key, m.id, m.at, body)
 	answer, _, err := w.post.post(ctx, body, header)
 	return answer, err
 }
@@ -86,33 +82,4 @@ func filled(m map[string]string) map[string]string {
 		return map[string]string{}
 	}
 	return m
-}
-
-// sign sets the headers of the Standard Webhooks specification: an id that stays the same for
-// every try, the time, and, where there is a key, HMAC-SHA256 over "id.time.body".
-func sign(h http.Header, key []byte, id string, at time.Time, body []byte) {
-	stamp := strconv.FormatInt(at.Unix(), 10)
-	h.Set("Webhook-Id", id)
-	h.Set("Webhook-Timestamp", stamp)
-	if len(key) == 0 {
-		return
-	}
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(id + "." + stamp + "."))
-	mac.Write(body)
-	h.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
-}
-
-// signingKey reads a secret: whsec_ and base64 as Standard Webhooks write it, else the bytes as
-// they are.
-func signingKey(s Secret) ([]byte, error) {
-	coded, standard := strings.CutPrefix(string(s), "whsec_")
-	if !standard {
-		return []byte(s), nil
-	}
-	key, err := base64.StdEncoding.DecodeString(coded)
-	if err != nil || len(key) == 0 {
-		return nil, errors.New("wants base64 after whsec_")
-	}
-	return key, nil
 }

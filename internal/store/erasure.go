@@ -21,7 +21,7 @@ type Erasure struct {
 	Refuse      bool // nothing of the person is ever stored again
 	RequestedAt time.Time
 	Events      int64     // removed from the database
-	DeadLetters int64     // removed from the database
+	DeadLetters int64     // removed from the database, those of destinations as well
 	Late        int64     // came from the journal or the doors afterwards and were not stored
 	JournalAt   time.Time // when the journal's files were free of them; zero = not yet
 	CompactedAt time.Time // when the database's files were free of them; zero = not yet
@@ -72,6 +72,15 @@ func (s *Store) Erase(ctx context.Context, id, userID string, refuse bool) (Eras
 		if e.DeadLetters, err = eraseDead(ctx, ses, userID); err != nil {
 			return err
 		}
+		result, err := ses.ExecContext(ctx, eraseUndelivered, userID)
+		if err != nil {
+			return err
+		}
+		undelivered, err := result.RowsAffected()
+		if err != nil {
+			return err
+		}
+		e.DeadLetters += undelivered
 		_, err = ses.ExecContext(ctx, insertErasure, id, personOf(userID), refuse, e.RequestedAt, e.Events, e.DeadLetters)
 		return err
 	})
@@ -224,9 +233,9 @@ func (e *erased) refuses(ev *event.Event) bool {
 }
 
 // readErased reads the erasures as this transaction sees them, in full only when there are new ones.
-func (s *Store) readErased(ctx context.Context, ses session) (*erased, error) {
+func (s *Store) readErased(ctx context.Context, q sqlx.QueryerContext) (*erased, error) {
 	var n int64
-	if err := ses.GetContext(ctx, &n, countErasures); err != nil {
+	if err := sqlx.GetContext(ctx, q, &n, countErasures); err != nil {
 		return nil, err
 	}
 	if known := s.erased.Load(); known != nil && known.n == n {
@@ -239,7 +248,7 @@ func (s *Store) readErased(ctx context.Context, ses session) (*erased, error) {
 			Refuse      bool
 			RequestedAt time.Time `db:"requested_at"`
 		}
-		if err := ses.SelectContext(ctx, &rows, allErasures); err != nil {
+		if err := sqlx.SelectContext(ctx, q, &rows, allErasures); err != nil {
 			return nil, err
 		}
 		for _, r := range rows {

@@ -24,7 +24,7 @@ func Run(t *testing.T, database Database) {
 		{"scan", scanStories()}, {"erasure", erasureStories()}, {"retain", retainStories()}, {"stats", statsStories()},
 		{"questions", questionStories()}, {"rollups", rollupStories()}, {"stats from roll-ups", statsRollupStories()}, {"declared", declaredStories()},
 		{"projections", projectionStories()}, {"journeys", journeyStories()}, {"receipts", receiptStories()},
-		{"state", stateStories()}, {"alerting", alertingStories()}, {"office", officeStories()},
+		{"state", stateStories()}, {"alerting", alertingStories()}, {"destinations", destinationStories()}, {"office", officeStories()},
 		{"schema", schemaStories()}, {"together", togetherStories()},
 	} {
 		t.Run(group.name, func(t *testing.T) {

@@ -116,7 +116,7 @@ func (e *Events) send(part []offered) {
 	size := 0
 	for i := range part {
 		size += weight(&part[i].event)
-		e.logger.Emit(trace.ContextWithSpanContext(context.Background(), part[i].span), record(&part[i].event))
+		e.logger.Emit(trace.ContextWithSpanContext(context.Background(), part[i].span), Record(&part[i].event))
 	}
 	ctx, release := e.leash.bind(context.Background())
 	e.watch.done(ctx, len(part), e.exporter.Export(ctx, e.batch.take()))

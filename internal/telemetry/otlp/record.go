@@ -27,9 +27,9 @@ const (
 	fixedAttribute = 13
 )
 
-// record is an event as a log record. Properties become attributes under their own names; where
+// Record is an event as a log record. Properties become attributes under their own names; where
 // one is named as an attribute of the event itself, the event's counts.
-func record(e *event.Event) log.Record {
+func Record(e *event.Event) log.Record {
 	var r log.Record
 	r.SetEventName(e.Name)
 	r.SetTimestamp(e.Timestamp)

@@ -95,7 +95,7 @@ func text(t *testing.T, v *commonpb.AnyValue) string {
 }
 
 func TestBareEvent(t *testing.T) {
-	r := record(&event.Event{ID: "e1", Name: "n", Type: event.PageView, Severity: event.Low, SampleRate: 1})
+	r := Record(&event.Event{ID: "e1", Name: "n", Type: event.PageView, Severity: event.Low, SampleRate: 1})
 	if r.AttributesLen() != 2 {
 		t.Errorf("an event without context has %d attributes, want its id and type", r.AttributesLen())
 	}

@@ -1,4 +1,4 @@
-package notify
+package outbound
 
 import (
 	"context"
@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-var errPrivate = errors.New("the address is private; set allow_private_addresses to reach it")
+// ErrPrivate is the refusal to dial an address that is not of the open Internet.
+var ErrPrivate = errors.New("the address is private; set allow_private_addresses to reach it")
 
 // reserved are networks that no public receiver is in, beside those that netip knows by name.
 var reserved = []netip.Prefix{
@@ -25,8 +26,8 @@ var reserved = []netip.Prefix{
 	netip.MustParsePrefix("fec0::/10"),      // old site-local
 }
 
-// public reports whether an address is one of the open Internet.
-func public(a netip.Addr) bool {
+// Public reports whether an address is one of the open Internet.
+func Public(a netip.Addr) bool {
 	a = a.Unmap()
 	if !a.IsGlobalUnicast() || a.IsPrivate() || a.Zone() != "" {
 		return false
@@ -39,15 +40,15 @@ func public(a netip.Addr) bool {
 	return true
 }
 
-// dialer connects; unless private addresses are allowed it looks at the address that is really
+// Dialer connects; unless private addresses are allowed it looks at the address that is really
 // dialled, after names were resolved.
-func dialer(allowPrivate bool) func(ctx context.Context, network, address string) (net.Conn, error) {
+func Dialer(allowPrivate bool) func(ctx context.Context, network, address string) (net.Conn, error) {
 	d := &net.Dialer{Timeout: 10 * time.Second}
 	if !allowPrivate {
 		d.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
 			a, err := netip.ParseAddrPort(address)
-			if err != nil || !public(a.Addr()) {
-				return errPrivate
+			if err != nil || !Public(a.Addr()) {
+				return ErrPrivate
 			}
 			return nil
 		}

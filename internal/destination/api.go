@@ -1,0 +1,354 @@
+package destination
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/store"
+)
+
+const (
+	maxDestinations = 50
+	maxReplays      = 10
+)
+
+// Request is what PutDestination is told.
+type Request struct {
+	Settings
+	Secrets   Secrets    `json:"secrets,omitzero" doc:"Never shown. What is absent stays as it is"`
+	Start     string     `json:"start,omitempty" enum:"now,history" doc:"Of a new destination: with what comes from now on (default), or with what is stored first"`
+	StartFrom *time.Time `json:"start_from,omitempty" doc:"Of history: received from then on; default everything"`
+}
+
+// View is a destination as it is shown.
+type View struct {
+	Settings
+	SecretsSet []string `json:"secrets_set" nullable:"false" doc:"The secrets that it has; they are never shown"`
+	Status     Status   `json:"status"`
+}
+
+// Status is how a destination stands.
+type Status struct {
+	State       string     `json:"state" enum:"delivering,retrying,open,replaying,paused,elsewhere" doc:"elsewhere: another replica delivers, or none yet"`
+	LagEvents   uint64     `json:"lag_events" doc:"In the journal, those that the filter leaves out included"`
+	LagSeconds  float64    `json:"lag_seconds"`
+	Delivered   uint64     `json:"delivered" doc:"By this process, since its start or the last change"`
+	LastSuccess *time.Time `json:"last_success" doc:"null = none yet"`
+	LastError   string     `json:"last_error" doc:"Empty when the last try succeeded"`
+	DeadLetters int64      `json:"dead_letters"`
+	Replays     int        `json:"replays" doc:"That wait or are under way"`
+	CreatedAt   time.Time  `json:"created_at"`
+	UpdatedAt   time.Time  `json:"updated_at"`
+}
+
+// TestResult is what a destination answered to a test.
+type TestResult struct {
+	Success    bool    `json:"success"`
+	Answer     string  `json:"answer" doc:"What it said, or why it could not be asked"`
+	EventID    string  `json:"event_id" doc:"Of the event that was sent"`
+	DurationMS float64 `json:"duration_ms"`
+}
+
+// standing is how a destination stands in this process.
+type standing struct {
+	name      string
+	state     State
+	here      bool // it runs here
+	lagEvents uint64
+	lag       time.Duration
+}
+
+// standings are those of all destinations that run here or are paused.
+func (m *Manager) standings() []standing {
+	m.mu.Lock()
+	runners := make(map[string]*runner, len(m.runners))
+	var all []standing
+	for name, k := range m.known {
+		if r := m.runners[name]; r != nil && k.cfg.enabled() {
+			runners[name] = r
+		} else if !k.cfg.enabled() {
+			all = append(all, standing{name: name, state: Paused})
+		}
+	}
+	m.mu.Unlock()
+	for name, r := range runners {
+		all = append(all, m.standingOf(name, r))
+	}
+	return all
+}
+
+func (m *Manager) standingOf(name string, r *runner) standing {
+	r.mu.Lock()
+	s := standing{name: name, state: r.state, here: true}
+	seq := r.pos.seq
+	var oldest time.Time
+	for _, j := range r.replays {
+		if j.What == gap && (oldest.IsZero() || j.AfterAt.Before(oldest)) {
+			oldest = j.AfterAt
+		}
+	}
+	r.mu.Unlock()
+	events, at := m.tail.behind(seq)
+	s.lagEvents = events
+	if oldest.IsZero() {
+		oldest = at
+	}
+	if !oldest.IsZero() {
+		s.lag = max(m.opt.Now().Sub(oldest), 0)
+	}
+	return s
+}
+
+// Enabled names the destinations that are switched on, as kind:name.
+func (m *Manager) Enabled() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var names []string
+	for name, k := range m.known {
+		if k.cfg.enabled() {
+			names = append(names, "destination:"+name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// List returns all destinations by name.
+func (m *Manager) List(ctx context.Context) ([]View, error) {
+	d, err := m.opt.Store.LoadDestinations(ctx, m.opt.Log.State().StreamID)
+	if err != nil {
+		return nil, err
+	}
+	views := []View{}
+	for _, row := range d.All {
+		v, err := m.view(ctx, row, d.Replays)
+		if err != nil {
+			return nil, err
+		}
+		views = append(views, v)
+	}
+	return views, nil
+}
+
+func (m *Manager) view(ctx context.Context, row store.Destination, replays []store.DestinationReplay) (View, error) {
+	cfg, err := readConfig(row.Config)
+	if err != nil {
+		return View{}, err
+	}
+	v := View{Settings: cfg.Settings, SecretsSet: cfg.Secrets.set(), Status: Status{State: "elsewhere", CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt}}
+	on := cfg.enabled()
+	v.Enabled, v.Batch = &on, cfg.Batch.complete()
+	if v.Status.DeadLetters, err = m.opt.Store.CountUndelivered(ctx, row.Name); err != nil {
+		return View{}, err
+	}
+	for _, r := range replays {
+		if r.Destination == row.Name {
+			v.Status.Replays++
+		}
+	}
+	r := m.runnerOf(row.Name)
+	switch {
+	case !on:
+		v.Status.State = Paused.String()
+	case r != nil && !r.stopped():
+		s := m.standingOf(row.Name, r)
+		v.Status.State, v.Status.LagEvents, v.Status.LagSeconds = s.state.String(), s.lagEvents, s.lag.Seconds()
+		r.mu.Lock()
+		v.Status.Delivered, v.Status.LastError = r.delivered, r.lastErr
+		if !r.lastOK.IsZero() {
+			at := r.lastOK.UTC()
+			v.Status.LastSuccess = &at
+		}
+		r.mu.Unlock()
+	}
+	return v, nil
+}
+
+// row reads one destination, NotFound where there is none.
+func (m *Manager) row(ctx context.Context, name string) (store.Destination, store.Destinations, error) {
+	d, err := m.opt.Store.LoadDestinations(ctx, m.opt.Log.State().StreamID)
+	if err != nil {
+		return store.Destination{}, d, err
+	}
+	for _, row := range d.All {
+		if row.Name == name {
+			return row, d, nil
+		}
+	}
+	return store.Destination{}, d, errs.New(errs.NotFound, "there is no destination of this name")
+}
+
+// Get returns one destination.
+func (m *Manager) Get(ctx context.Context, name string) (View, error) {
+	row, d, err := m.row(ctx, name)
+	if err != nil {
+		return View{}, err
+	}
+	return m.view(ctx, row, d.Replays)
+}
+
+// Put makes a destination or changes the one of that name.
+func (m *Manager) Put(ctx context.Context, q *Request) (v View, created bool, err error) {
+	c := Config{Settings: q.Settings, Secrets: q.Secrets}
+	old, _, err := m.row(ctx, c.Name)
+	switch {
+	case err == nil:
+		before, err := readConfig(old.Config)
+		if err != nil {
+			return View{}, false, err
+		}
+		if before.Kind == c.Kind && before.URL == c.URL { // secrets go to nobody else
+			c.Secrets.keep(before.Secrets)
+		}
+		c.Secrets.keep(Secrets{HashKey: before.Secrets.HashKey})
+	case !errs.Is(err, errs.NotFound):
+		return View{}, false, err
+	}
+	if c.Secrets.HashKey == "" {
+		c.Secrets.HashKey = rand.Text()
+	}
+	if q.Start != "" && q.Start != "now" && q.Start != History || q.StartFrom != nil && q.Start != History {
+		return View{}, false, &errs.Error{Kind: errs.Invalid, Detail: "the destination is invalid",
+			Fields: []errs.Field{{Location: "/start", Message: "must be now or history; start_from goes with history"}}}
+	}
+	if err := c.check(); err != nil {
+		return View{}, false, err
+	}
+	created, err = m.put(ctx, &c, q)
+	if err != nil {
+		return View{}, false, err
+	}
+	v, err = m.Get(ctx, c.Name)
+	return v, created, err
+}
+
+func (m *Manager) put(ctx context.Context, c *Config, q *Request) (bool, error) {
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return false, errs.Wrap(errs.Internal, "writing the configuration of a destination", err)
+	}
+	now := m.opt.Now().UTC().Truncate(time.Microsecond)
+	s := m.opt.Log.State()
+	at := store.DestinationCursor{Destination: c.Name, Stream: s.StreamID, Seq: s.LastSeq, At: now}
+	var replay *store.DestinationReplay
+	if q.Start == History {
+		var from time.Time
+		if q.StartFrom != nil {
+			from = q.StartFrom.UTC()
+		}
+		job, err := newReplay(c.Name, s.StreamID, History, from, now)
+		if err != nil {
+			return false, err
+		}
+		replay = &job
+	}
+	created, err := m.opt.Store.PutDestination(ctx, store.Destination{Name: c.Name, Config: raw, UpdatedAt: now}, at, replay, maxDestinations)
+	m.stir()
+	return created, err
+}
+
+// Delete forgets a destination, its dead letters and replays.
+func (m *Manager) Delete(ctx context.Context, name string) error {
+	err := m.opt.Store.DeleteDestination(ctx, name)
+	m.stir()
+	return err
+}
+
+// SetEnabled switches a destination on or off.
+func (m *Manager) SetEnabled(ctx context.Context, name string, on bool) (View, error) {
+	row, _, err := m.row(ctx, name)
+	if err != nil {
+		return View{}, err
+	}
+	c, err := readConfig(row.Config)
+	if err != nil {
+		return View{}, err
+	}
+	c.Enabled = &on
+	if _, err := m.put(ctx, &c, &Request{}); err != nil {
+		return View{}, err
+	}
+	return m.Get(ctx, name)
+}
+
+// Test sends one event, once, past the filter and everything that waits.
+func (m *Manager) Test(ctx context.Context, name string) (TestResult, error) {
+	row, _, err := m.row(ctx, name)
+	if err != nil {
+		return TestResult{}, err
+	}
+	c, err := readConfig(row.Config)
+	if err != nil {
+		return TestResult{}, err
+	}
+	now := m.opt.Now().UTC().Truncate(time.Microsecond)
+	e := event.Event{
+		ID: "test-" + uuid.NewString(), Name: "tidemark_test", Type: event.Custom, Timestamp: now, ReceivedAt: now,
+		UserID: "tidemark-test", Severity: event.Low, SampleRate: 1, Properties: event.Object(`{"test":true}`),
+	}
+	s := newSender(&c, m.opt.LogRecord, m.opt.Now)
+	defer s.close()
+	ctx, cancel := context.WithTimeout(ctx, c.timeout())
+	defer cancel()
+	began := time.Now()
+	answer, err := s.send(ctx, []event.Event{newTransform(&c.Transform, c.Secrets.HashKey).apply(e)})
+	result := TestResult{Success: err == nil, Answer: answer, EventID: e.ID, DurationMS: float64(time.Since(began).Microseconds()) / 1000}
+	var f *failure
+	if errors.As(err, &f) {
+		result.Answer = f.cause
+	}
+	return result, nil
+}
+
+// Replay has dead letters, or what was received between two times, delivered again.
+func (m *Manager) Replay(ctx context.Context, name, what string, from, to time.Time) error {
+	if _, _, err := m.row(ctx, name); err != nil {
+		return err
+	}
+	now := m.opt.Now().UTC()
+	if to.IsZero() || to.After(now) {
+		to = now
+	}
+	invalid := func(location, message string) error {
+		return &errs.Error{Kind: errs.Invalid, Detail: "the replay is invalid", Fields: []errs.Field{{Location: location, Message: message}}}
+	}
+	switch {
+	case what != History && what != DeadLetters:
+		return invalid("/what", "must be dead_letters or history")
+	case what == History && from.IsZero():
+		return invalid("/from", "is required: when the first was received")
+	case !from.Before(to):
+		return invalid("/to", "must be after from, which must have passed")
+	}
+	job, err := newReplay(name, m.opt.Log.State().StreamID, what, from.UTC(), to.UTC())
+	if err != nil {
+		return err
+	}
+	err = m.opt.Store.AddReplay(ctx, job, maxReplays)
+	m.stir()
+	return err
+}
+
+// Undelivered lists dead letters, oldest first, after one of them.
+func (m *Manager) Undelivered(ctx context.Context, name, after string, limit int) ([]store.Undelivered, error) {
+	if _, _, err := m.row(ctx, name); err != nil {
+		return nil, err
+	}
+	return m.opt.Store.ListUndelivered(ctx, name, after, m.opt.Now().Add(time.Hour), limit)
+}
+
+// DropUndelivered removes all dead letters and returns how many.
+func (m *Manager) DropUndelivered(ctx context.Context, name string) (int64, error) {
+	if _, _, err := m.row(ctx, name); err != nil {
+		return 0, err
+	}
+	return m.opt.Store.DropUndelivered(ctx, name)
+}

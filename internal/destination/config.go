@@ -1,0 +1,290 @@
+package destination
+
+import (
+	"bytes"
+	"encoding/json"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/outbound"
+	"github.com/tidemark-obs/tidemark/internal/question"
+)
+
+// The kinds.
+const (
+	Webhook = "webhook"
+	Segment = "segment"
+	OTLP    = "otlp"
+	NATS    = "nats"
+	PostHog = "posthog"
+	Kafka   = "kafka"
+)
+
+// The formats of webhooks.
+const (
+	CloudEvents = "cloudevents"
+	JSON        = "json"
+)
+
+// Settings are what a destination is, without its secrets.
+type Settings struct {
+	Name     string `json:"name" maxLength:"50" doc:"Letters, digits, _ and -; a label of its metrics"`
+	Kind     string `json:"kind" enum:"webhook,segment,otlp,nats,posthog,kafka"`
+	Enabled  *bool  `json:"enabled,omitempty" doc:"Default true"`
+	URL      string `json:"url" maxLength:"1000" doc:"The whole URL of the endpoint; nats://host:port for nats; host:port, several separated by commas, for kafka. No credentials in it"`
+	Format   string `json:"format,omitempty" enum:"cloudevents,json" doc:"Of webhooks: a CloudEvents 1.0 batch (default), or {events: […]}"`
+	Subject  string `json:"subject,omitempty" maxLength:"200" doc:"Of nats"`
+	NoStream bool   `json:"no_stream,omitempty" doc:"Of nats: no JetStream stream keeps the subject, and the server's yes is enough"`
+	Topic    string `json:"topic,omitempty" maxLength:"200" doc:"Of kafka"`
+	TLS      bool   `json:"tls,omitempty" doc:"Of kafka: connect with TLS"`
+
+	Filter    Filter    `json:"filter,omitzero" doc:"What goes on; empty = everything"`
+	Transform Transform `json:"transform,omitzero" doc:"What is changed on the way"`
+	Batch     Batch     `json:"batch,omitzero"`
+
+	RatePerSecond         float64 `json:"rate_per_second,omitempty" minimum:"0" doc:"Events a second at most; 0 = no limit"`
+	TimeoutMS             int     `json:"timeout_ms,omitempty" minimum:"0" maximum:"120000" doc:"Of one request; default 10000"`
+	AllowPrivateAddresses bool    `json:"allow_private_addresses,omitempty" doc:"Without it only addresses of the open Internet are dialled"`
+}
+
+// Filter is which events go on: those that meet all of it.
+type Filter struct {
+	EventNames []string        `json:"event_names,omitempty" maxItems:"100"`
+	EventTypes []string        `json:"event_types,omitempty" maxItems:"7"`
+	Where      json.RawMessage `json:"where,omitempty" doc:"Conditions as questions have them: [{field, op, value}]"`
+}
+
+// Transform is what is changed in events on their way out. Fields are user_id, anonymous_id,
+// session_id, ip_address, user_agent, referrer, or properties.a and metadata.a.
+type Transform struct {
+	Rename map[string]string `json:"rename,omitempty" doc:"From a property, as properties.plan, to its new name"`
+	Drop   []string          `json:"drop,omitempty" maxItems:"100" doc:"Fields that are left out"`
+	Hash   []string          `json:"hash,omitempty" maxItems:"100" doc:"Fields whose values are replaced by a keyed hash: equal values stay equal"`
+}
+
+// Batch is how many events go out together.
+type Batch struct {
+	Events   int `json:"events,omitempty" minimum:"0" maximum:"10000" doc:"At most; default 500"`
+	Bytes    int `json:"bytes,omitempty" minimum:"0" maximum:"4194304" doc:"About, at most; default 450000"`
+	LingerMS int `json:"linger_ms,omitempty" minimum:"0" maximum:"60000" doc:"How long the first waits for others; default 200"`
+}
+
+// Secrets are what a destination is told and nobody else.
+type Secrets struct {
+	Secret   string `json:"secret,omitempty" maxLength:"1000" doc:"Of webhooks: signs each request as Standard Webhooks do"`
+	Token    string `json:"token,omitempty" maxLength:"4000" doc:"Bearer token of webhook and otlp; write key of segment; project key of posthog; token of nats"`
+	Username string `json:"username,omitempty" maxLength:"200" doc:"Of nats and kafka (SASL/PLAIN)"`
+	Password string `json:"password,omitempty" maxLength:"1000"`
+	HashKey  string `json:"hash_key,omitempty" maxLength:"200" doc:"Of transform.hash; made where it is absent"`
+}
+
+// Config is a destination as it is kept.
+type Config struct {
+	Settings
+	Secrets Secrets `json:"secrets"`
+}
+
+// Defaults and bounds.
+const (
+	defaultEvents  = 500
+	defaultBytes   = 450_000 // Segment takes 500 KB
+	defaultLinger  = 200 * time.Millisecond
+	defaultTimeout = 10 * time.Second
+	maxNames       = 100
+	maxFields      = 100
+)
+
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,50}$`)
+
+func (s *Settings) enabled() bool { return s.Enabled == nil || *s.Enabled }
+
+func (s *Settings) timeout() time.Duration {
+	if s.TimeoutMS == 0 {
+		return defaultTimeout
+	}
+	return time.Duration(s.TimeoutMS) * time.Millisecond
+}
+
+func (b Batch) complete() Batch {
+	if b.Events == 0 {
+		b.Events = defaultEvents
+	}
+	if b.Bytes == 0 {
+		b.Bytes = defaultBytes
+	}
+	if b.LingerMS == 0 {
+		b.LingerMS = int(defaultLinger / time.Millisecond)
+	}
+	return b
+}
+
+// faults collects what is wrong with a configuration.
+type faults []errs.Field
+
+func (f *faults) add(location, message string) {
+	*f = append(*f, errs.Field{Location: location, Message: message})
+}
+
+// check returns Invalid with everything that is wrong.
+func (c *Config) check() error {
+	var f faults
+	if !nameForm.MatchString(c.Name) {
+		f.add("/name", "must be 1 to 50 letters, digits, _ or -")
+	}
+	c.checkKind(&f)
+	b := c.Batch
+	if b.Events < 0 || b.Events > 10_000 || b.Bytes < 0 || b.Bytes > 4<<20 || b.LingerMS < 0 || b.LingerMS > 60_000 {
+		f.add("/batch", "must have at most 10000 events, 4194304 bytes and 60000 linger_ms")
+	}
+	if !(c.RatePerSecond >= 0 && c.RatePerSecond <= 1e9) {
+		f.add("/rate_per_second", "must not be negative")
+	}
+	if c.TimeoutMS < 0 || c.TimeoutMS > 120_000 {
+		f.add("/timeout_ms", "must be at most 120000")
+	}
+	if _, err := outbound.SigningKey(c.Secrets.Secret); err != nil {
+		f.add("/secrets/secret", err.Error())
+	}
+	for _, s := range []string{c.Secrets.Token, c.Secrets.Username} {
+		if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			f.add("/secrets", "must have no control characters")
+		}
+	}
+	c.checkFilter(&f)
+	c.checkTransform(&f)
+	if len(f) > 0 {
+		return &errs.Error{Kind: errs.Invalid, Detail: "the destination is invalid", Fields: f}
+	}
+	return nil
+}
+
+func (c *Config) checkKind(f *faults) {
+	schemes := []string{"https", "http"}
+	switch c.Kind {
+	case Webhook, OTLP:
+	case Segment, PostHog:
+		if c.Secrets.Token == "" {
+			f.add("/secrets/token", "is required: the key of the project")
+		}
+	case NATS:
+		schemes = []string{"nats", "tls"}
+		if c.Subject == "" || strings.ContainsAny(c.Subject, " \t\r\n*>") || strings.HasPrefix(c.Subject, "$") {
+			f.add("/subject", "must be a subject without wildcards")
+		}
+	case Kafka:
+		c.checkBrokers(f)
+		return
+	default:
+		f.add("/kind", "must be webhook, segment, otlp, nats, posthog or kafka")
+		return
+	}
+	if c.Format != "" && (c.Kind != Webhook || c.Format != CloudEvents && c.Format != JSON) {
+		f.add("/format", "must be cloudevents or json, of a webhook")
+	}
+	u, err := url.Parse(c.URL)
+	switch {
+	case err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme):
+		f.add("/url", "must be a URL that begins with "+schemes[0]+":// or "+schemes[1]+"://")
+	case u.User != nil:
+		f.add("/url", "must have no credentials: they belong into secrets")
+	case u.Fragment != "":
+		f.add("/url", "must have no fragment")
+	}
+}
+
+func (c *Config) checkBrokers(f *faults) {
+	if c.Topic == "" || len(c.Topic) > 200 || strings.ContainsFunc(c.Topic, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-')
+	}) {
+		f.add("/topic", "must be letters, digits, ., _ and -")
+	}
+	for _, broker := range strings.Split(c.URL, ",") {
+		host, port, err := net.SplitHostPort(strings.TrimSpace(broker))
+		n, bad := strconv.ParseUint(port, 10, 16)
+		if err != nil || host == "" || bad != nil || n == 0 || strings.ContainsAny(host, "/@") {
+			f.add("/url", "must be host:port, several separated by commas")
+			return
+		}
+	}
+}
+
+func (c *Config) checkFilter(f *faults) {
+	if len(c.Filter.EventNames) > maxNames {
+		f.add("/filter/event_names", "must be at most 100")
+	}
+	for i, t := range c.Filter.EventTypes {
+		if !slices.Contains(event.Types, event.Type(t)) {
+			f.add("/filter/event_types/"+strconv.Itoa(i), "is no event type")
+		}
+	}
+	var p question.Parser
+	p.Where("/filter/where", c.Filter.Where)
+	if err := p.Err(); err != nil {
+		var e *errs.Error
+		if asError(err, &e) {
+			*f = append(*f, e.Fields...)
+		}
+	}
+}
+
+func (c *Config) checkTransform(f *faults) {
+	t := &c.Transform
+	if len(t.Rename)+len(t.Drop)+len(t.Hash) > maxFields {
+		f.add("/transform", "must name at most 100 fields")
+	}
+	for from, to := range t.Rename {
+		if field, fault := question.ParseField(from); fault != "" || len(field.Path) == 0 {
+			f.add("/transform/rename", "must name properties, as properties.plan")
+		}
+		if to == "" || len(to) > 100 {
+			f.add("/transform/rename", "must give names of 1 to 100 characters")
+		}
+	}
+	for place, list := range map[string][]string{"/transform/drop": t.Drop, "/transform/hash": t.Hash} {
+		for i, name := range list {
+			field, fault := question.ParseField(name)
+			if fault != "" || len(field.Path) == 0 && !slices.Contains(maskable, field.Column) {
+				f.add(place+"/"+strconv.Itoa(i), "must be user_id, anonymous_id, session_id, ip_address, user_agent, referrer, or a property as properties.email")
+			}
+		}
+	}
+}
+
+func readConfig(raw []byte) (Config, error) {
+	var c Config
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if err := d.Decode(&c); err != nil {
+		return c, errs.Wrap(errs.Internal, "the configuration of a destination cannot be read", err)
+	}
+	return c, nil
+}
+
+// keep takes over the secrets that are not given anew.
+func (s *Secrets) keep(old Secrets) {
+	for _, x := range []struct {
+		to   *string
+		from string
+	}{{&s.Secret, old.Secret}, {&s.Token, old.Token}, {&s.Username, old.Username}, {&s.Password, old.Password}, {&s.HashKey, old.HashKey}} {
+		if *x.to == "" {
+			*x.to = x.from
+		}
+	}
+}
+
+// set names the secrets that there are.
+func (s *Secrets) set() []string {
+	names := []string{}
+	for _, x := range []struct{ name, value string }{{"secret", s.Secret}, {"token", s.Token}, {"username", s.Username}, {"password", s.Password}} {
+		if x.value != "" {
+			names = append(names, x.name)
+		}
+	}
+	return names
+}

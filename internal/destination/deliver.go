@@ -1,0 +1,187 @@
+package destination
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/event/eventjson"
+	"github.com/tidemark-obs/tidemark/internal/store"
+)
+
+// maxUndelivered is how many dead letters one destination may have. Beyond, it waits: a receiver
+// that refuses everything is more likely set up wrongly than sent so many bad events.
+const maxUndelivered = 10_000
+
+// refusedEvent is told of an event that is refused for good.
+type refusedEvent func(ctx context.Context, e *event.Event, why string) error
+
+// replayedNot says that refused events become dead letters in the usual way.
+var replayedNot refusedEvent
+
+// decode reads a message's events and keeps those that the filter lets through. What cannot be read
+// is a dead letter of the store, and goes nowhere.
+func (r *runner) decode(lines []byte) []event.Event {
+	var list []event.Event
+	for line := range bytes.Lines(lines) {
+		line = bytes.TrimSuffix(line, []byte("\n"))
+		if len(line) == 0 || line[0] != '{' {
+			continue
+		}
+		if _, _, rejected := eventjson.ParseRejection(line); rejected {
+			continue
+		}
+		var e event.Event
+		if eventjson.Parse(line, &e) == nil && r.filter.passes(&e) {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// deliver sends events until they are delivered or refused for good and kept. It fails only when
+// ctx ends. Refused is told of the latter instead of the dead letters, unless it is nil.
+func (r *runner) deliver(ctx context.Context, events []event.Event, refused refusedEvent) error {
+	for {
+		live := r.unerased(events)
+		if len(live) == 0 {
+			return ctx.Err()
+		}
+		if err := r.await(ctx, len(live)); err != nil {
+			return err
+		}
+		_, err := r.attempt(ctx, live)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil {
+			r.succeeded(len(live))
+			return nil
+		}
+		var f *failure
+		if !errors.As(err, &f) {
+			f = &failure{cause: err.Error()}
+		}
+		if f.refused {
+			return r.isolate(ctx, live, f, refused)
+		}
+		r.failed(len(live), f)
+		if err := r.backOff(ctx, f); err != nil {
+			return err
+		}
+	}
+}
+
+// unerased are the events whose person was not erased meanwhile.
+func (r *runner) unerased(events []event.Event) []event.Event {
+	erased := r.m.erasedPersons()
+	live := make([]event.Event, 0, len(events))
+	for i := range events {
+		if erased == nil || !erased(&events[i]) {
+			live = append(live, events[i])
+		}
+	}
+	return live
+}
+
+// await takes n events' share of the rate.
+func (r *runner) await(ctx context.Context, n int) error {
+	if r.limiter == nil {
+		return nil
+	}
+	return r.limiter.WaitN(ctx, min(n, r.limiter.Burst()))
+}
+
+// attempt sends once.
+func (r *runner) attempt(ctx context.Context, events []event.Event) (string, error) {
+	r.out = r.out[:0]
+	for i := range events {
+		r.out = append(r.out, r.transform.apply(events[i]))
+	}
+	defer clear(r.out)
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.timeout())
+	defer cancel()
+	return r.sender.send(ctx, r.out)
+}
+
+func (r *runner) succeeded(n int) {
+	r.breaker.succeeded()
+	r.metrics.delivered.Add(float64(n))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.state != Replaying && r.state != Delivering {
+		r.logger.Info("the destination takes events again")
+		r.state = Delivering
+		if len(r.replays) > 0 {
+			r.state = Replaying
+		}
+	}
+	r.lastOK = r.m.opt.Now()
+	r.lastErr = ""
+	r.delivered += uint64(n)
+}
+
+func (r *runner) failed(n int, f *failure) {
+	r.metrics.failed.Add(float64(n))
+	level := r.logger.Debug
+	if r.breaker.failures == 0 || r.breaker.failures == breakAfter-1 {
+		level = r.logger.Warn
+	}
+	level("events are not delivered", "cause", f.cause, "events", n)
+}
+
+// backOff waits after a failure.
+func (r *runner) backOff(ctx context.Context, f *failure) error {
+	wait := r.breaker.failed(f.retryAfter)
+	state := Retrying
+	if r.breaker.open() {
+		state = Open
+	}
+	r.setState(state, f.cause)
+	pause(ctx, wait)
+	return ctx.Err()
+}
+
+// isolate finds the events that are refused and keeps them, so that the others are delivered. The
+// order stays.
+func (r *runner) isolate(ctx context.Context, events []event.Event, f *failure, refused refusedEvent) error {
+	if len(events) > 1 {
+		half := len(events) / 2
+		if err := r.deliver(ctx, events[:half], refused); err != nil {
+			return err
+		}
+		return r.deliver(ctx, events[half:], refused)
+	}
+	r.failed(1, f)
+	r.metrics.dead.Inc()
+	if refused != nil {
+		return refused(ctx, &events[0], f.cause)
+	}
+	return r.bury(ctx, &events[0], f.cause)
+}
+
+// bury keeps a dead letter, and tries until that has worked: the next event must not go out before.
+func (r *runner) bury(ctx context.Context, e *event.Event, why string) error {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
+	u := &store.Undelivered{ID: id.String(), Event: *e, Detail: why, At: r.m.opt.Now()}
+	for wait := r.breaker.pauses.first; ; wait = min(2*wait, r.breaker.pauses.longest) {
+		err := r.m.opt.Store.KeepUndelivered(ctx, r.cfg.Name, u, maxUndelivered)
+		if err == nil || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if errs.Is(err, errs.Overloaded) {
+			r.metrics.failed.Inc()
+			r.setState(Open, err.Error())
+		}
+		r.logger.Warn("a refused event cannot be kept yet", "cause", err)
+		pause(ctx, min(wait, 5*time.Second))
+	}
+}

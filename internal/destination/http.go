@@ -1,0 +1,133 @@
+package destination
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/outbound"
+)
+
+const maxReply = 64 << 10 // bytes that are read of an answer
+
+// httpSender posts events to one URL. It follows no redirects: they would take the secrets along.
+type httpSender struct {
+	url         string
+	contentType string
+	encode      func(dst []byte, events []event.Event) ([]byte, error)
+	accepted    func(status string, reply []byte) string // what a success said; nil = its status
+	bearer      string
+	user        string // of basic authentication
+	signs       bool
+	key         []byte
+	secrets     []string // never shown
+	client      *http.Client
+	transport   *http.Transport
+	now         func() time.Time
+	buf         []byte // sends come one at a time
+}
+
+func newHTTPSender(c *Config) *httpSender {
+	t := &http.Transport{
+		DialContext: outbound.Dialer(c.AllowPrivateAddresses), ForceAttemptHTTP2: true,
+		MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 10 * time.Second,
+		MaxResponseHeaderBytes: 32 << 10,
+	}
+	return &httpSender{
+		url: c.URL, contentType: "application/json", transport: t,
+		secrets: []string{c.Secrets.Secret, c.Secrets.Token, c.Secrets.Password},
+		client: &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		}},
+	}
+}
+
+func (h *httpSender) close() { h.transport.CloseIdleConnections() }
+
+func (h *httpSender) send(ctx context.Context, events []event.Event) (string, error) {
+	body, err := h.encode(h.buf[:0], events)
+	if err != nil {
+		return "", &failure{cause: "the events cannot be written: " + err.Error(), refused: true}
+	}
+	h.buf = body
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url, bytes.NewReader(body))
+	if err != nil {
+		return "", &failure{cause: "the URL cannot be used"}
+	}
+	r.Header.Set("Content-Type", h.contentType)
+	r.Header.Set("User-Agent", "Tidemark")
+	if h.bearer != "" {
+		r.Header.Set("Authorization", "Bearer "+h.bearer)
+	}
+	if h.user != "" {
+		r.SetBasicAuth(h.user, "")
+	}
+	if h.signs {
+		outbound.Sign(r.Header, h.key, batchID(events), h.now(), body)
+	}
+	res, err := h.client.Do(r)
+	if err != nil {
+		return "", unreachable(err)
+	}
+	defer res.Body.Close()
+	reply, err := io.ReadAll(io.LimitReader(res.Body, maxReply))
+	status := statusText(res.StatusCode)
+	if res.StatusCode/100 != 2 {
+		return "", h.refusal(res, status, reply)
+	}
+	if err != nil {
+		return "", &failure{cause: "the answer broke off"}
+	}
+	if h.accepted != nil {
+		status = h.accepted(status, reply)
+	}
+	return status, nil
+}
+
+func statusText(code int) string {
+	return strings.TrimSpace(fmt.Sprint(code, " ", http.StatusText(code)))
+}
+
+// unreachable makes a failure of an error of the client, without the URL that it repeats.
+func unreachable(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	switch {
+	case errors.Is(err, outbound.ErrPrivate):
+		return &failure{cause: outbound.ErrPrivate.Error()}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &failure{cause: "no answer in time"}
+	}
+	return &failure{cause: err.Error()}
+}
+
+// refusal makes a failure of an answer that is no success. Only those that speak of what was sent
+// count as refused: a wrong key or URL is mended by people, and the events wait for it.
+func (h *httpSender) refusal(res *http.Response, status string, reply []byte) error {
+	f := &failure{cause: "answered " + status}
+	text := string(reply)
+	for _, s := range h.secrets {
+		if s != "" {
+			text = strings.ReplaceAll(text, s, "<secret>")
+		}
+	}
+	if text := outbound.Printable(text, shownAnswer); text != "" {
+		f.cause += ": " + text
+	}
+	switch res.StatusCode {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		f.refused = true
+	default:
+		f.retryAfter = outbound.RetryAfter(res.Header.Get("Retry-After"), longestWish)
+	}
+	return f
+}

@@ -1,0 +1,113 @@
+package destination
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+
+	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/event/eventjson"
+	"github.com/tidemark-obs/tidemark/internal/outbound"
+)
+
+// kafkaSender produces one record an event, acknowledged by all replicas in sync. Its key is the
+// person, so that a person's events stay in order within their partition.
+type kafkaSender struct {
+	cfg    Config
+	client *kgo.Client
+}
+
+func newKafka(c *Config) *kafkaSender { return &kafkaSender{cfg: *c} }
+
+func (k *kafkaSender) close() {
+	if k.client != nil {
+		k.client.Close()
+		k.client = nil
+	}
+}
+
+// dialer dials as all that leaves the service does, with TLS on top where it is wanted.
+func (k *kafkaSender) dialer() func(ctx context.Context, network, address string) (net.Conn, error) {
+	dial := outbound.Dialer(k.cfg.AllowPrivateAddresses)
+	if !k.cfg.TLS {
+		return dial
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		secure := tls.Client(conn, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12})
+		if err := secure.HandshakeContext(ctx); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		return secure, nil
+	}
+}
+
+func (k *kafkaSender) connect() error {
+	if k.client != nil {
+		return nil
+	}
+	var brokers []string
+	for _, b := range strings.Split(k.cfg.URL, ",") {
+		brokers = append(brokers, strings.TrimSpace(b))
+	}
+	options := []kgo.Opt{
+		kgo.SeedBrokers(brokers...), kgo.ClientID("tidemark"), kgo.DefaultProduceTopic(k.cfg.Topic), kgo.Dialer(k.dialer()),
+		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(0), kgo.RecordDeliveryTimeout(k.cfg.timeout()),
+		kgo.ProduceRequestTimeout(k.cfg.timeout()), kgo.MaxBufferedRecords(20_000),
+	}
+	if s := &k.cfg.Secrets; s.Username != "" {
+		options = append(options, kgo.SASL(plain.Auth{User: s.Username, Pass: s.Password}.AsMechanism()))
+	}
+	client, err := kgo.NewClient(options...)
+	if err != nil {
+		return kafkaFailure(err)
+	}
+	k.client = client
+	return nil
+}
+
+// send produces all and waits. After a failure the client is made anew: it would go on trying what
+// is to be tried here, behind our back and in another order.
+func (k *kafkaSender) send(ctx context.Context, events []event.Event) (string, error) {
+	if err := k.connect(); err != nil {
+		return "", err
+	}
+	records := make([]*kgo.Record, len(events))
+	for i := range events {
+		e := &events[i]
+		records[i] = &kgo.Record{
+			Key: []byte(person(e)), Value: eventjson.Append(nil, e), Timestamp: e.Timestamp,
+			Headers: []kgo.RecordHeader{{Key: "event_id", Value: []byte(e.ID)}},
+		}
+	}
+	if err := k.client.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		k.close()
+		return "", kafkaFailure(err)
+	}
+	return "acknowledged by the brokers", nil
+}
+
+func kafkaFailure(err error) error {
+	switch {
+	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge), errors.Is(err, kerr.InvalidRecord):
+		return &failure{cause: outbound.Printable(err.Error(), shownAnswer), refused: true}
+	case errors.Is(err, outbound.ErrPrivate):
+		return &failure{cause: outbound.ErrPrivate.Error()}
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, kgo.ErrRecordTimeout):
+		return &failure{cause: "no answer in time"}
+	}
+	return &failure{cause: outbound.Printable(err.Error(), shownAnswer)}
+}

@@ -1,0 +1,304 @@
+package destination
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/store"
+)
+
+// State is what a destination is doing. Its number is the value of tidemark_destination_state.
+type State int
+
+// The states.
+const (
+	Delivering State = iota
+	Retrying         // the last try failed
+	Open             // several failed in a row: tried now and then
+	Replaying        // delivers from the database
+	Paused           // switched off
+)
+
+// String is the state as the API shows it.
+func (s State) String() string {
+	return [...]string{"delivering", "retrying", "open", "replaying", "paused"}[s]
+}
+
+// position is a place in the journal.
+type position struct {
+	seq uint64
+	at  time.Time // when the message there was written
+}
+
+// runner delivers to one destination. run is its only goroutine but for the one that reads ahead.
+type runner struct {
+	m         *Manager
+	stream    string
+	cfg       Config
+	batch     Batch
+	filter    *filter
+	transform *transform
+	sender    sender
+	limiter   *rate.Limiter // nil = no limit
+	breaker   breaker
+	metrics   *destinationMetrics
+	logger    *slog.Logger
+	out       []event.Event // as they go out, used again
+	poke      chan struct{} // told when there is something else to do than follow the journal
+
+	mu        sync.Mutex
+	pos       position
+	dirty     bool // pos is not saved yet
+	state     State
+	lastErr   string
+	lastOK    time.Time
+	replays   []store.DestinationReplay
+	ended     map[string]bool // of replays, while the database may still show them
+	delivered uint64
+
+	since  time.Time // when its configuration was made
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func newRunner(m *Manager, c Config, at position) *runner {
+	r := &runner{
+		m: m, stream: m.stream, cfg: c, batch: c.Batch.complete(), filter: newFilter(&c.Filter), transform: newTransform(&c.Transform, c.Secrets.HashKey),
+		sender: newSender(&c, m.opt.LogRecord, m.opt.Now), metrics: m.metrics.of(c.Name),
+		logger: m.opt.Logger.With("destination", c.Name), poke: make(chan struct{}, 1), pos: at,
+		breaker: breaker{pauses: m.pauses}, ended: map[string]bool{}, done: make(chan struct{}),
+	}
+	if c.RatePerSecond > 0 {
+		r.limiter = rate.NewLimiter(rate.Limit(c.RatePerSecond), max(1, r.batch.Events))
+	}
+	return r
+}
+
+func (r *runner) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	go func() {
+		defer close(r.done)
+		defer r.sender.close()
+		r.run(ctx)
+	}()
+}
+
+// stop ends the runner. What is under way is given up and will be sent again.
+func (r *runner) stop() {
+	r.cancel()
+	<-r.done
+}
+
+func (r *runner) stopped() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (r *runner) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		var err error
+		if job, ok := r.nextReplay(); ok {
+			r.setState(Replaying, "")
+			err = r.replay(ctx, job)
+		} else {
+			r.setState(Delivering, "")
+			err = r.follow(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			r.logger.Warn("delivering begins again", "cause", err)
+			r.setState(Retrying, err.Error())
+			pause(ctx, time.Second)
+		}
+	}
+}
+
+func (r *runner) nextReplay() (store.DestinationReplay, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.replays) == 0 {
+		return store.DestinationReplay{}, false
+	}
+	return r.replays[0], true
+}
+
+// take tells the runner what the database says is to be replayed.
+func (r *runner) take(replays []store.DestinationReplay) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, j := range replays {
+		if r.add(j) {
+			r.nudge()
+		}
+	}
+}
+
+// add appends a replay that is new. r.mu is held.
+func (r *runner) add(job store.DestinationReplay) bool {
+	if r.ended[job.ID] || slices.ContainsFunc(r.replays, func(j store.DestinationReplay) bool { return j.ID == job.ID }) {
+		return false
+	}
+	r.replays = append(r.replays, job)
+	return true
+}
+
+func (r *runner) nudge() {
+	select {
+	case r.poke <- struct{}{}:
+	default: // told already
+	}
+}
+
+// piece is what of one journal message goes on.
+type piece struct {
+	at     position
+	events []event.Event
+}
+
+// errPoked ends following the journal for something else.
+var errPoked = errors.New("there is something else to do")
+
+// follow delivers from the journal until there is something else to do.
+func (r *runner) follow(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	pieces := make(chan piece, 2)
+	read := make(chan error, 1)
+	from := r.position()
+	go func() { read <- r.read(ctx, from, pieces) }()
+	err := r.gather(ctx, pieces)
+	cancel()
+	reading := <-read
+	switch {
+	case errors.Is(err, errPoked):
+		return nil
+	case err != nil:
+		return err
+	case errs.Is(reading, errs.Conflict):
+		return r.bridge(ctx)
+	}
+	return reading
+}
+
+// read decodes the journal until it fails or ctx ends.
+func (r *runner) read(ctx context.Context, from position, to chan<- piece) error {
+	defer close(to)
+	reader, err := r.m.opt.Log.Read(ctx, from.seq, false)
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	for {
+		m, err := reader.Next(ctx)
+		if err != nil {
+			return err
+		}
+		p := piece{at: position{m.Seq, m.Time}, events: r.decode(m.Lines)}
+		select {
+		case to <- p:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// gather makes batches of what is read and delivers them one after the other. The cursor moves on
+// to the last message all of whose events are delivered.
+func (r *runner) gather(ctx context.Context, pieces <-chan piece) error {
+	var batch []event.Event
+	bytes, covered := 0, r.position()
+	linger := time.NewTimer(time.Hour)
+	defer linger.Stop()
+	flush := func() error {
+		if err := r.deliver(ctx, batch, replayedNot); err != nil {
+			return err
+		}
+		clear(batch)
+		batch, bytes = batch[:0], 0
+		r.advance(covered)
+		return nil
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-r.poke:
+			return errPoked
+		case <-linger.C:
+			if len(batch) > 0 {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+		case p, ok := <-pieces:
+			if !ok {
+				return nil // read says why; what is gathered will be read again
+			}
+			for i := range p.events {
+				if len(batch) == 0 {
+					linger.Reset(time.Duration(r.batch.LingerMS) * time.Millisecond)
+				}
+				batch = append(batch, p.events[i])
+				bytes += weight(&p.events[i])
+				if len(batch) >= r.batch.Events || bytes >= r.batch.Bytes {
+					if err := flush(); err != nil {
+						return err
+					}
+				}
+			}
+			if covered = p.at; len(batch) == 0 {
+				r.advance(covered)
+			}
+		}
+	}
+}
+
+// weight is about how many bytes an event takes on its way.
+func weight(e *event.Event) int {
+	return 400 + len(e.ID) + len(e.Name) + len(e.UserID) + len(e.Properties) + len(e.Metadata) + len(e.UserAgent) + len(e.Referrer)
+}
+
+func (r *runner) position() position {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pos
+}
+
+func (r *runner) advance(to position) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if to.seq > r.pos.seq {
+		r.pos, r.dirty = to, true
+	}
+}
+
+func (r *runner) setState(s State, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.state = s
+	if why != "" {
+		r.lastErr = why
+	}
+}
+
+// pause waits, at most until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,256 @@
+package destination
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+)
+
+func hook(name string, r *receiver) Settings {
+	return Settings{Name: name, Kind: Webhook, URL: r.server.URL + "/hook", TimeoutMS: 300}
+}
+
+func TestEveryFaultIsSatOut(t *testing.T) {
+	w, r := newWorld(t, 0), newReceiver(t)
+	w.put(hook("a", r), Secrets{Secret: signingSecret})
+	hang := make(chan struct{})
+	defer close(hang)
+	r.failing(func(rw http.ResponseWriter, q *http.Request, try int, body []byte) bool {
+		switch try % 8 {
+		case 1:
+			rw.WriteHeader(http.StatusInternalServerError)
+		case 2:
+			rw.Header().Set("Retry-After", "1")
+			rw.WriteHeader(http.StatusTooManyRequests)
+		case 3:
+			reset(rw)
+		case 4: // taken, but the answer is lost: it comes again
+			r.note(body)
+			reset(rw)
+		case 5:
+			select {
+			case <-hang:
+			case <-q.Context().Done():
+			}
+		case 6:
+			http.Redirect(rw, q, r.server.URL+"/elsewhere", http.StatusTemporaryRedirect)
+		default:
+			return false
+		}
+		return true
+	})
+	w.send(60)
+	r.await(60)
+	if w.metric("failed_total", "a") < 100 {
+		t.Errorf("failed: %v", w.metric("failed_total", "a"))
+	}
+	until(t, "the lag to be gone", func() bool {
+		return w.metric("lag_events", "a") == 0 && w.metric("lag_seconds", "a") == 0 && w.metric("delivered_total", "a") == 60
+	})
+}
+
+// A dead destination delays neither another one nor the store, and gets everything when it returns.
+func TestOneDeadDestinationDelaysNobody(t *testing.T) {
+	w, dead, alive := newWorld(t, 0), newReceiver(t), newReceiver(t)
+	var away atomic.Bool
+	away.Store(true)
+	dead.failing(func(rw http.ResponseWriter, _ *http.Request, _ int, _ []byte) bool {
+		if away.Load() {
+			reset(rw)
+		}
+		return away.Load()
+	})
+	w.put(hook("dead", dead), Secrets{Secret: signingSecret})
+	w.put(hook("alive", alive), Secrets{Secret: signingSecret})
+	for range 5 {
+		w.send(200)
+		alive.await(w.sent)
+	}
+	if _, err := w.pipeline.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the living one's lag to be gone", func() bool { return w.metric("lag_events", "alive") == 0 })
+	if lag := w.metric("lag_events", "dead"); lag != 1000 || w.metric("lag_seconds", "dead") <= 0 {
+		t.Errorf("the dead one lags by %v events", lag)
+	}
+	away.Store(false)
+	dead.await(w.sent)
+	until(t, "the lag to be gone", func() bool { return w.metric("lag_events", "dead") == 0 })
+}
+
+// The journal takes events however long a destination is away; what had to leave it undelivered
+// comes from the database.
+func TestAFullJournalForgetsNothing(t *testing.T) {
+	w, r := newWorld(t, 1<<20), newReceiver(t)
+	var away atomic.Bool
+	away.Store(true)
+	r.failing(func(rw http.ResponseWriter, _ *http.Request, _ int, _ []byte) bool {
+		if away.Load() {
+			rw.WriteHeader(http.StatusServiceUnavailable)
+		}
+		return away.Load()
+	})
+	w.put(hook("a", r), Secrets{Secret: signingSecret})
+	until(t, "the first try", func() bool { w.send(1); return w.metric("failed_total", "a") > 0 })
+	most := int64(0)
+	for first := w.log.State().FirstSeq; w.log.State().FirstSeq < first+100; {
+		w.send(200)
+		if _, err := w.pipeline.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, w.log.State().Bytes)
+	}
+	if most > 1<<20*9/10 {
+		t.Errorf("the journal was filled to %d bytes for a destination", most)
+	}
+	away.Store(false)
+	until(t, "everything to come", func() bool { return len(r.got()) == w.sent })
+	w.send(10)
+	until(t, "what comes after", func() bool { return len(r.got()) == w.sent })
+}
+
+func TestRefusedEventsAreKeptAndReplayed(t *testing.T) {
+	w, r := newWorld(t, 0), newReceiver(t)
+	var mended atomic.Bool
+	r.failing(func(rw http.ResponseWriter, _ *http.Request, _ int, body []byte) bool {
+		if mended.Load() || !bytes.Contains(body, []byte(`"e000013"`)) && !bytes.Contains(body, []byte(`"e000027"`)) {
+			return false
+		}
+		rw.WriteHeader(http.StatusUnprocessableEntity)
+		_, _ = rw.Write([]byte("bad\nthing " + signingSecret))
+		return true
+	})
+	w.put(hook("a", r), Secrets{Secret: signingSecret})
+	w.send(40)
+	r.await(38)
+	until(t, "two dead letters", func() bool {
+		list, err := w.manager.Undelivered(t.Context(), "a", "", 10)
+		w.ok(err)
+		return len(list) == 2 && list[0].Event.ID == "e000013" && list[0].Detail == "answered 422 Unprocessable Entity: bad thing <secret>"
+	})
+	mended.Store(true)
+	w.ok(w.manager.Replay(t.Context(), "a", DeadLetters, time.Time{}, time.Time{}))
+	until(t, "the dead letters to come", func() bool { return len(r.got()) == 40 })
+	until(t, "none to be left", func() bool {
+		n, err := w.store.CountUndelivered(t.Context(), "a")
+		w.ok(err)
+		return n == 0
+	})
+}
+
+func TestHistoryPauseAndRestart(t *testing.T) {
+	w, r := newWorld(t, 0), newReceiver(t)
+	w.send(100)
+	s := hook("a", r)
+	s.AllowPrivateAddresses = true
+	_, created, err := w.manager.Put(t.Context(), &Request{Settings: s, Secrets: Secrets{Secret: signingSecret}, Start: History})
+	if w.ok(err); !created {
+		t.Error("it was there before")
+	}
+	r.await(100)
+	_, err = w.manager.SetEnabled(t.Context(), "a", false)
+	w.ok(err)
+	until(t, "the pause", func() bool { return w.metric("state", "a") == float64(Paused) })
+	w.send(50)
+	if _, err := w.pipeline.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.stop()
+	w.start()
+	_, err = w.manager.SetEnabled(t.Context(), "a", true)
+	w.ok(err)
+	until(t, "what came during the pause", func() bool { return len(r.got()) == 150 })
+	w.stop()
+	w.start()
+	before := len(r.ids)
+	w.send(10)
+	until(t, "what came after a restart", func() bool { return len(r.got()) == 160 })
+	if again := len(r.ids) - before; again != 10 {
+		t.Errorf("%d events came after a restart in peace, want 10", again)
+	}
+}
+
+func TestErasedPersonsDoNotGoOut(t *testing.T) {
+	w, r := newWorld(t, 0), newReceiver(t)
+	var away atomic.Bool
+	r.failing(func(rw http.ResponseWriter, _ *http.Request, _ int, body []byte) bool {
+		switch {
+		case away.Load():
+			rw.WriteHeader(http.StatusBadGateway)
+		case bytes.Contains(body, []byte(`"e000003"`)), bytes.Contains(body, []byte(`"e000004"`)):
+			rw.WriteHeader(http.StatusBadRequest)
+		default:
+			return false
+		}
+		return true
+	})
+	w.put(hook("a", r), Secrets{Secret: signingSecret})
+	w.send(10)
+	until(t, "dead letters", func() bool { n, _ := w.store.CountUndelivered(t.Context(), "a"); return n == 2 })
+	away.Store(true)
+	w.send(100)
+	until(t, "a failure", func() bool { return w.metric("failed_total", "a") > 0 && w.metric("state", "a") > 0 })
+	e, err := w.pipeline.Erase(t.Context(), "u3", false)
+	w.ok(err)
+	if e.Events != 11 || e.DeadLetters != 1 || e.JournalAt.IsZero() {
+		t.Errorf("the receipt: %+v", e)
+	}
+	away.Store(false)
+	until(t, "the others", func() bool { return len(r.got()) == 8+90 })
+	for _, d := range r.data {
+		if d["user_id"] == "u3" && d["event_id"] != "e000003" {
+			t.Errorf("%v of an erased person went out", d["event_id"])
+		}
+	}
+	if list, err := w.manager.Undelivered(t.Context(), "a", "", 10); err != nil || len(list) != 1 || list[0].Event.UserID != "u4" {
+		t.Errorf("dead letters: %v %v", list, err)
+	}
+}
+
+func TestMaskingAndFilter(t *testing.T) {
+	w, r := newWorld(t, 0), newReceiver(t)
+	s := hook("a", r)
+	s.Filter = Filter{EventNames: []string{"order"}, EventTypes: []string{"custom"}, Where: []byte(`[{"field":"properties.n","op":">=","value":5}]`)}
+	s.Transform = Transform{Rename: map[string]string{"properties.plan": "tier"}, Drop: []string{"properties.n"}, Hash: []string{"user_id", "properties.email"}}
+	w.put(s, Secrets{Secret: signingSecret})
+	w.send(20)
+	r.await(15)
+	first, second := r.data[0], r.data[10]
+	p, _ := first["properties"].(map[string]any)
+	if len(p) != 2 || p["tier"] != "pro" || strings.Contains(p["email"].(string), "@") || strings.HasPrefix(first["user_id"].(string), "u") {
+		t.Errorf("it went out as %v", first)
+	}
+	if first["user_id"] != second["user_id"] || first["user_id"] == r.data[1]["user_id"] {
+		t.Error("a hash does not stand for one person")
+	}
+}
+
+func TestPrivateAddressesAndBadSettingsAreRefused(t *testing.T) {
+	w, r := newWorld(t, 0), newReceiver(t)
+	w.put(hook("a", r), Secrets{Secret: signingSecret})
+	if result, err := w.manager.Test(t.Context(), "a"); err != nil || !result.Success || result.Answer != "200 OK" {
+		t.Errorf("%+v %v", result, err)
+	}
+	s := hook("b", r)
+	_, _, err := w.manager.Put(t.Context(), &Request{Settings: s})
+	w.ok(err)
+	if result, err := w.manager.Test(t.Context(), "b"); err != nil || result.Success || !strings.Contains(result.Answer, "private") {
+		t.Errorf("%+v %v", result, err)
+	}
+	for _, s := range []Settings{
+		{Name: "no/name", Kind: Webhook, URL: "https://x/"}, {Name: "x", Kind: "fax", URL: "https://x/"}, {Name: "x", Kind: Webhook, URL: "https://a:b@x/"},
+		{Name: "x", Kind: Webhook, URL: "file:///etc/passwd"}, {Name: "x", Kind: Segment, URL: "https://x/"}, {Name: "x", Kind: NATS, URL: "nats://x", Subject: "a.*"},
+		{Name: "x", Kind: Kafka, URL: "x", Topic: "t"}, {Name: "x", Kind: Webhook, URL: "https://x/", Transform: Transform{Hash: []string{"event_id"}}},
+		{Name: "x", Kind: Webhook, URL: "https://x/", Filter: Filter{Where: []byte(`[{"field":"nothing","op":"="}]`)}},
+	} {
+		if _, _, err := w.manager.Put(context.Background(), &Request{Settings: s}); !errs.Is(err, errs.Invalid) {
+			t.Errorf("%+v: %v", s, err)
+		}
+	}
+}

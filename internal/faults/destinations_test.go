@@ -1,0 +1,138 @@
+//go:build linux
+
+package faults
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// counterpart is a service that events go to: it notes in which order ids came first, and fails now
+// and then.
+type counterpart struct {
+	mu    sync.Mutex
+	order map[string]int
+	tries int
+	away  atomic.Bool
+}
+
+func newCounterpart(t *testing.T) (c *counterpart, url string) {
+	t.Helper()
+	c = &counterpart{order: make(map[string]int)}
+	web := httptest.NewServer(c)
+	t.Cleanup(web.Close)
+	return c, web.URL
+}
+
+func (c *counterpart) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var batch []struct{ ID string }
+	if json.NewDecoder(r.Body).Decode(&batch) != nil || c.away.Load() {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tries++; c.tries%7 == 0 {
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	for _, e := range batch {
+		if _, known := c.order[e.ID]; !known {
+			c.order[e.ID] = len(c.order)
+		}
+	}
+}
+
+// lacks says which acknowledged event has not come.
+func (c *counterpart) lacks(b *book) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	missing, example := 0, ""
+	for id, f := range b.fates {
+		if _, came := c.order[id]; f.yes > 0 && !came {
+			missing, example = missing+1, id
+		}
+	}
+	if missing > 0 {
+		return fmt.Errorf("%d acknowledged events have not come, such as %s; %d have", missing, example, len(c.order))
+	}
+	return nil
+}
+
+// TestKillWhileDelivering kills the process while events go on to two destinations, one of which is
+// away most of the time. Each gets everything that was acknowledged, in order.
+func TestKillWhileDelivering(t *testing.T) {
+	story(t)
+	onEach(t, func(t *testing.T, url string) {
+		steadfast, first := newCounterpart(t)
+		absent, second := newCounterpart(t)
+		absent.away.Store(true)
+		s, b := newService(t, url), newBook()
+		s.start()
+		for name, to := range map[string]string{"steadfast": first, "absent": second} {
+			body := fmt.Sprintf(`{"name": %q, "kind": "webhook", "url": %q, "allow_private_addresses": true}`, name, to)
+			if status, answer, err := s.do(http.MethodPost, "/api/analytics/destinations", body); err != nil || status != http.StatusCreated {
+				t.Fatalf("%d %s %v", status, answer, err)
+			}
+		}
+		l := startLoad(t, b, pressure{workers: 4, perSecond: 2000, batch: 100}, s)
+		said, stopSaying := 0, make(chan struct{})
+		var saying sync.WaitGroup
+		saying.Go(func() { said = countAloud(s, stopSaying) })
+		for range pick(4, 40) {
+			b.awaitYes(t, 1+rand.IntN(2000))
+			s.kill()
+			s.start()
+		}
+		absent.away.Store(false)
+		b.awaitYes(t, 1)
+		l.stop()
+		close(stopSaying)
+		saying.Wait()
+		for name, c := range map[string]*counterpart{"steadfast": steadfast, "absent": absent} {
+			eventually(t, 3*time.Minute, "everything to come to "+name, func() error { return errors.Join(c.lacks(b), c.inOrder(said)) })
+		}
+		verify(t, b, nil, s)
+	})
+}
+
+// countAloud sends numbers one after the other, each until it is acknowledged, and returns how many.
+func countAloud(s *service, stop <-chan struct{}) int {
+	for n := 0; ; {
+		select {
+		case <-stop:
+			return n
+		default:
+		}
+		body := fmt.Sprintf(`{"event": "number", "event_id": "number-%d"}`, n)
+		if status, _, err := s.do(http.MethodPost, "/api/analytics/track", body); err == nil && status == http.StatusOK {
+			n++
+			continue
+		}
+		lapse(20 * time.Millisecond)
+	}
+}
+
+// inOrder checks that the numbers came one after the other.
+func (c *counterpart) inOrder(n int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, last := 0, -1; i < n; i++ {
+		at, came := c.order[fmt.Sprintf("number-%d", i)]
+		if !came || at < last {
+			return fmt.Errorf("number %d of %d came: %v, after the next: %v", i, n, came, at < last)
+		}
+		last = at
+	}
+	return nil
+}

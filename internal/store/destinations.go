@@ -1,0 +1,213 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+)
+
+// Destination is an external service that events go on to. Config is JSON, secrets included.
+type Destination struct {
+	Name      string
+	Config    []byte
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// DestinationCursor is how far one journal stream is delivered to one destination.
+type DestinationCursor struct {
+	Destination, Stream string
+	Seq                 uint64    // every message up to and including Seq is delivered
+	At                  time.Time `db:"written_at"` // when that message was written
+}
+
+// DestinationReplay is what is to be delivered beside the journal: What is events received from From
+// to before To, or dead letters. AfterAt and AfterID tell how far it is.
+type DestinationReplay struct {
+	ID, Destination, Stream, What string
+	From, To, AfterAt             time.Time
+	AfterID                       string
+}
+
+// Destinations is all that is kept of them: the cursors and replays of one stream only.
+type Destinations struct {
+	All     []Destination
+	Cursors []DestinationCursor
+	Replays []DestinationReplay // oldest first
+}
+
+const (
+	selectDestinations = `SELECT name, config, created_at, updated_at FROM destinations ORDER BY name`
+	selectDelivered    = `SELECT destination, stream, seq, written_at FROM destination_cursors WHERE stream = $1`
+	selectReplays      = `
+SELECT id, destination, stream, what, from_at, to_at, after_at, after_id FROM destination_replays
+WHERE stream = $1 ORDER BY id`
+
+	countDestinations = `SELECT count(*) FROM destinations WHERE name <> $1`
+	putDestination    = `
+INSERT INTO destinations (name, config, created_at, updated_at) VALUES ($1, $2, $3, $3)
+ON CONFLICT (name) DO UPDATE SET config = EXCLUDED.config, updated_at = EXCLUDED.updated_at`
+	hasDestination    = `SELECT count(*) FROM destinations WHERE name = $1`
+	deleteDestination = `DELETE FROM destinations WHERE name = $1`
+	forgetCursors     = `DELETE FROM destination_cursors WHERE destination = $1`
+	forgetReplays     = `DELETE FROM destination_replays WHERE destination = $1`
+	forgetUndelivered = `DELETE FROM destination_dead_letters WHERE destination = $1`
+
+	// A destination that was deleted meanwhile leaves no cursor behind, nor a replay.
+	putDelivered = `
+INSERT INTO destination_cursors (destination, stream, seq, written_at)
+SELECT name, $2::text, $3::bigint, $4::timestamptz FROM destinations WHERE name = $1
+ON CONFLICT (destination, stream) DO UPDATE SET seq = EXCLUDED.seq, written_at = EXCLUDED.written_at`
+	insertReplay = `
+INSERT INTO destination_replays (id, destination, stream, what, from_at, to_at, after_at, after_id)
+SELECT $1::text, name, $3::text, $4::text, $5::timestamptz, $6::timestamptz, $7::timestamptz, $8::text FROM destinations WHERE name = $2`
+	countReplays = `SELECT count(*) FROM destination_replays WHERE destination = $1`
+	moveReplay   = `UPDATE destination_replays SET after_at = $2, after_id = $3 WHERE id = $1`
+	endReplay    = `DELETE FROM destination_replays WHERE id = $1`
+)
+
+// LoadDestinations reads all destinations with what is known of one stream.
+func (s *Store) LoadDestinations(ctx context.Context, stream string) (Destinations, error) {
+	var d Destinations
+	var replays []struct {
+		ID, Destination, Stream, What string
+		FromAt                        time.Time `db:"from_at"`
+		ToAt                          time.Time `db:"to_at"`
+		AfterAt                       time.Time `db:"after_at"`
+		AfterID                       string    `db:"after_id"`
+	}
+	var all []struct {
+		Name, Config string
+		CreatedAt    time.Time `db:"created_at"`
+		UpdatedAt    time.Time `db:"updated_at"`
+	}
+	err := s.query(ctx, "SELECT destinations", func(ctx context.Context, db *sqlx.DB) error {
+		if err := db.SelectContext(ctx, &all, selectDestinations); err != nil || len(all) == 0 {
+			return err
+		}
+		if err := db.SelectContext(ctx, &d.Cursors, selectDelivered, stream); err != nil {
+			return err
+		}
+		return db.SelectContext(ctx, &replays, selectReplays, stream)
+	})
+	for _, r := range all {
+		d.All = append(d.All, Destination{r.Name, []byte(r.Config), r.CreatedAt.UTC(), r.UpdatedAt.UTC()})
+	}
+	for i := range d.Cursors {
+		d.Cursors[i].At = d.Cursors[i].At.UTC()
+	}
+	for _, r := range replays {
+		d.Replays = append(d.Replays, DestinationReplay{ID: r.ID, Destination: r.Destination, Stream: r.Stream, What: r.What,
+			From: r.FromAt.UTC(), To: r.ToAt.UTC(), AfterAt: r.AfterAt.UTC(), AfterID: r.AfterID})
+	}
+	return d, err
+}
+
+// PutDestination keeps a destination, new or changed. A new one begins at the cursor, and after the
+// replay where there is one. Conflict when there are as many as most already.
+func (s *Store) PutDestination(ctx context.Context, d Destination, at DestinationCursor, replay *DestinationReplay, most int) (created bool, err error) {
+	if err := checkTexts(d.Name, string(d.Config)); err != nil {
+		return false, err
+	}
+	err = s.transact(ctx, "INSERT destinations", func(ctx context.Context, ses session) error {
+		var others, same int
+		if err := ses.GetContext(ctx, &others, countDestinations, d.Name); err != nil {
+			return err
+		}
+		if err := ses.GetContext(ctx, &same, hasDestination, d.Name); err != nil {
+			return err
+		}
+		created = same == 0
+		if created && others >= most {
+			return errs.New(errs.Conflict, "there are too many destinations; delete some first")
+		}
+		if _, err := ses.ExecContext(ctx, putDestination, d.Name, string(d.Config), micro(d.UpdatedAt)); err != nil || !created {
+			return err
+		}
+		if _, err := ses.ExecContext(ctx, putDelivered, d.Name, at.Stream, int64(at.Seq), micro(at.At)); err != nil || replay == nil {
+			return err
+		}
+		return addReplay(ctx, ses, replay)
+	})
+	return created, err
+}
+
+// DeleteDestination forgets a destination and all that waits for it, NotFound where there is none.
+func (s *Store) DeleteDestination(ctx context.Context, name string) error {
+	if err := checkTexts(name); err != nil {
+		return err
+	}
+	return s.transact(ctx, "DELETE destinations", func(ctx context.Context, ses session) error {
+		result, err := ses.ExecContext(ctx, deleteDestination, name)
+		if err := one(result, err, errs.New(errs.NotFound, "there is no destination of this name")); err != nil {
+			return err
+		}
+		for _, forget := range []string{forgetCursors, forgetReplays, forgetUndelivered} {
+			if _, err := ses.ExecContext(ctx, forget, name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// DestinationChanges is what one SaveDestinations keeps.
+type DestinationChanges struct {
+	Cursors []DestinationCursor
+	New     []DestinationReplay
+	Moved   []DestinationReplay // with their new positions
+	Ended   []string            // ids of replays
+}
+
+// SaveDestinations keeps how far deliveries are. Conflict when the term is over.
+func (s *Store) SaveDestinations(ctx context.Context, term *Term, c *DestinationChanges) error {
+	return s.transact(ctx, "INSERT destination_cursors", func(ctx context.Context, ses session) error {
+		if err := s.inTerm(ctx, ses, term); err != nil {
+			return err
+		}
+		for _, d := range c.Cursors {
+			if _, err := ses.ExecContext(ctx, putDelivered, d.Destination, d.Stream, int64(d.Seq), micro(d.At)); err != nil {
+				return err
+			}
+		}
+		for i := range c.New {
+			if err := addReplay(ctx, ses, &c.New[i]); err != nil {
+				return err
+			}
+		}
+		for _, r := range c.Moved {
+			if _, err := ses.ExecContext(ctx, moveReplay, r.ID, micro(r.AfterAt), r.AfterID); err != nil {
+				return err
+			}
+		}
+		for _, id := range c.Ended {
+			if _, err := ses.ExecContext(ctx, endReplay, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// AddReplay keeps a replay, Conflict when as many as most wait for the destination.
+func (s *Store) AddReplay(ctx context.Context, r DestinationReplay, most int) error {
+	return s.transact(ctx, "INSERT destination_replays", func(ctx context.Context, ses session) error {
+		var n int
+		if err := ses.GetContext(ctx, &n, countReplays, r.Destination); err != nil {
+			return err
+		}
+		if n >= most {
+			return errs.New(errs.Conflict, "too many replays wait for this destination")
+		}
+		return addReplay(ctx, ses, &r)
+	})
+}
+
+func addReplay(ctx context.Context, ses session, r *DestinationReplay) error {
+	_, err := ses.ExecContext(ctx, insertReplay, r.ID, r.Destination, r.Stream, r.What,
+		micro(r.From), micro(r.To), micro(r.AfterAt), r.AfterID)
+	return err
+}

@@ -1,0 +1,155 @@
+package storetest
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/store"
+)
+
+func destinationStories() []story {
+	return []story{
+		{"kept", destinationsKept},
+		{"deleted", destinationsDeleted},
+		{"dead letters", undelivered},
+		{"received", received},
+	}
+}
+
+func (b *bench) destinations(stream string) store.Destinations {
+	b.Helper()
+	d, err := b.store.LoadDestinations(b.Context(), stream)
+	b.ok(err)
+	return d
+}
+
+func (b *bench) putDestination(name, config string, at store.DestinationCursor, r *store.DestinationReplay) bool {
+	b.Helper()
+	created, err := b.store.PutDestination(b.Context(), store.Destination{Name: name, Config: []byte(config), UpdatedAt: b.clock.Now()}, at, r, 2)
+	b.ok(err)
+	return created
+}
+
+func destinationsKept(b *bench) {
+	at := store.DestinationCursor{Destination: "a", Stream: "s", Seq: 7, At: epoch.Truncate(time.Microsecond)}
+	replay := store.DestinationReplay{ID: "r1", Destination: "a", Stream: "s", What: "history", From: time.Time{}, To: at.At, AfterAt: time.Time{}}
+	if !b.putDestination("a", `{"x": "é"}`, at, &replay) {
+		b.Error("a new one was there before")
+	}
+	b.clock.advance(time.Second)
+	later := at
+	later.Seq = 1
+	if b.putDestination("a", `{"x": 2}`, later, nil) {
+		b.Error("one that was there is new")
+	}
+	b.reopen()
+	want := store.Destinations{All: []store.Destination{{Name: "a", Config: []byte(`{"x": 2}`), CreatedAt: at.At, UpdatedAt: at.At.Add(time.Second)}},
+		Cursors: []store.DestinationCursor{at}, Replays: []store.DestinationReplay{replay}}
+	if got := b.destinations("s"); !reflect.DeepEqual(got, want) {
+		b.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	at.Seq, replay.AfterID = 9, "e1"
+	more := store.DestinationReplay{ID: "r2", Destination: "a", Stream: "s", What: "gap", From: at.At, To: at.At, AfterAt: at.At}
+	term, _, err := b.store.Elect(b.Context(), "destinations/s", "me", time.Minute)
+	b.ok(err)
+	c := store.DestinationChanges{Cursors: []store.DestinationCursor{at}, Moved: []store.DestinationReplay{replay}, New: []store.DestinationReplay{more}}
+	b.ok(b.store.SaveDestinations(b.Context(), &term, &c))
+	b.ok(b.store.SaveDestinations(b.Context(), &term, &store.DestinationChanges{Ended: []string{"r1"}}))
+	if got := b.destinations("s"); got.Cursors[0].Seq != 9 || len(got.Replays) != 1 || got.Replays[0] != more {
+		b.Errorf("after changes: %+v", got)
+	}
+	b.wantKind(b.store.AddReplay(b.Context(), more, 1), errs.Conflict)
+	b.putDestination("b", `{}`, at, nil)
+	_, err = b.store.PutDestination(b.Context(), store.Destination{Name: "c", Config: []byte(`{}`), UpdatedAt: epoch}, at, nil, 2)
+	b.wantKind(err, errs.Conflict)
+}
+
+// What was under way when a destination was deleted leaves nothing behind for the next of its name.
+func destinationsDeleted(b *bench) {
+	at := store.DestinationCursor{Destination: "a", Stream: "s", Seq: 7, At: epoch}
+	b.putDestination("a", `{}`, at, nil)
+	b.ok(b.store.DeleteDestination(b.Context(), "a"))
+	b.wantKind(b.store.DeleteDestination(b.Context(), "a"), errs.NotFound)
+	late := store.DestinationReplay{ID: "r", Destination: "a", Stream: "s", What: "gap"}
+	b.ok(b.store.SaveDestinations(b.Context(), nil, &store.DestinationChanges{Cursors: []store.DestinationCursor{at}, New: []store.DestinationReplay{late}}))
+	at.Seq = 20
+	b.putDestination("a", `{}`, at, nil)
+	if got := b.destinations("s"); len(got.Cursors) != 1 || got.Cursors[0].Seq != 20 || len(got.Replays) != 0 {
+		b.Errorf("the new one begins with %+v", got)
+	}
+}
+
+func undelivered(b *bench) {
+	keep := func(n int, user string) error {
+		e := event.Event{ID: fmt.Sprint("e", n), Name: "n", Type: event.Custom, UserID: user, Severity: event.Low, SampleRate: 1,
+			Timestamp: epoch.Truncate(time.Microsecond), ReceivedAt: b.clock.Now().Truncate(time.Microsecond)}
+		return b.store.KeepUndelivered(b.Context(), "a", &store.Undelivered{ID: fmt.Sprint(n), Event: e, Detail: "no\x00pe", At: b.clock.Now()}, 3)
+	}
+	for n, user := range []string{"u1", "u2", "u1"} {
+		b.ok(keep(n, user))
+	}
+	b.wantKind(keep(3, "u3"), errs.Overloaded)
+	list, err := b.store.ListUndelivered(b.Context(), "a", "0", epoch.Add(time.Hour), 10)
+	b.ok(err)
+	if len(list) != 2 || list[0].Event.UserID != "u2" || list[1].ID != "2" {
+		b.Errorf("listed %+v", list)
+	}
+	e, err := b.store.Erase(b.Context(), "er", "u1", false)
+	b.ok(err)
+	if n, err := b.store.CountUndelivered(b.Context(), "a"); err != nil || n != 1 || e.DeadLetters != 2 {
+		b.Errorf("%d dead letters are left, %v; the receipt: %+v", n, err, e)
+	}
+	b.ok(keep(4, "u1")) // was under way
+	if n, err := b.store.CountUndelivered(b.Context(), "a"); err != nil || n != 1 {
+		b.Errorf("%d dead letters after an erased person's, %v", n, err)
+	}
+	erased, err := b.store.ErasedPersons(b.Context())
+	b.ok(err)
+	for user, want := range map[string]bool{"u1": true, "u2": false, "": false} {
+		if erased(&event.Event{UserID: user, ReceivedAt: epoch}) != want {
+			b.Errorf("%q erased: %v", user, !want)
+		}
+	}
+	if n, err := b.store.DropUndelivered(b.Context(), "a", "1", "7"); err != nil || n != 1 {
+		b.Errorf("dropped %d, %v", n, err)
+	}
+}
+
+// received reads all events once, by the time of receipt, whatever the size of the pages.
+func received(b *bench) {
+	if first, err := b.store.FirstReceived(b.Context()); err != nil || !first.IsZero() {
+		b.Errorf("an empty database begins at %v, %v", first, err)
+	}
+	start := epoch.Truncate(time.Microsecond)
+	batch := store.Batch{From: b.cursor, Seq: b.cursor.Seq + 1}
+	if batch.From.Stream == "" {
+		batch.From.Stream = "s"
+	}
+	for n := range 50 {
+		batch.Events = append(batch.Events, event.Event{ID: fmt.Sprintf("e%02d", 49-n), Name: "n", Type: event.Custom, Severity: event.Low, SampleRate: 1,
+			Timestamp: start, ReceivedAt: start.Add(time.Duration(n/10) * time.Second)})
+	}
+	_, err := b.store.Commit(b.Context(), &batch)
+	b.ok(err)
+	seen := map[string]bool{}
+	at, id := start, ""
+	for {
+		page, err := b.store.Received(b.Context(), at, start.Add(4*time.Second), id, 7)
+		b.ok(err)
+		for _, e := range page {
+			if seen[e.ID] || e.ReceivedAt.Before(at) {
+				b.Errorf("%s came again or out of order", e.ID)
+			}
+			seen[e.ID], at, id = true, e.ReceivedAt, e.ID
+		}
+		if len(page) < 7 {
+			break
+		}
+	}
+	if first, err := b.store.FirstReceived(b.Context()); err != nil || !first.Equal(start) || len(seen) != 40 {
+		b.Errorf("%d events of 40, beginning at %v, %v", len(seen), first, err)
+	}
+}
