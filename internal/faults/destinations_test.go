@@ -88,7 +88,7 @@ func TestKillWhileDelivering(t *testing.T) {
 		l := startLoad(t, b, pressure{workers: 4, perSecond: 2000, batch: 100}, s)
 		said, stopSaying := 0, make(chan struct{})
 		var saying sync.WaitGroup
-		saying.Go(func() { said = countAloud(s, stopSaying) })
+		saying.Go(func() { said = countAloud(l, s, stopSaying) })
 		for range pick(4, 40) {
 			b.awaitYes(t, 1+rand.IntN(2000))
 			s.kill()
@@ -107,15 +107,19 @@ func TestKillWhileDelivering(t *testing.T) {
 }
 
 // countAloud sends numbers one after the other, each until it is acknowledged, and returns how many.
-func countAloud(s *service, stop <-chan struct{}) int {
+func countAloud(l *load, s *service, stop <-chan struct{}) int {
 	for n := 0; ; {
 		select {
 		case <-stop:
 			return n
 		default:
 		}
-		body := fmt.Sprintf(`{"event": "number", "event_id": "number-%d"}`, n)
-		if status, _, err := s.do(http.MethodPost, "/api/analytics/track", body); err == nil && status == http.StatusOK {
+		id := fmt.Sprintf("number-%d", n)
+		out, sent := l.book.post(l.client, s.address()+"/api/analytics/track", singleBody(id), []string{id})
+		if sent {
+			l.book.note(out, id)
+		}
+		if out == yes {
 			n++
 			continue
 		}
