@@ -180,7 +180,7 @@ func textOf(e *event.Event, c question.Column) *string {
 
 // inside is the value at a path of keys; nil where there is none.
 func inside(o event.Object, path []string) any {
-	var raw json.RawMessage = json.RawMessage(o)
+	raw := json.RawMessage(o)
 	for _, key := range path {
 		var m map[string]json.RawMessage
 		if len(raw) == 0 || raw[0] != '{' || json.Unmarshal(raw, &m) != nil {
