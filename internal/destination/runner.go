@@ -172,12 +172,12 @@ var errPoked = errors.New("there is something else to do")
 
 // follow delivers from the journal until there is something else to do.
 func (r *runner) follow(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+	reads, cancel := context.WithCancel(ctx) // bridge needs the outer one when this has ended
 	defer cancel()
 	pieces := make(chan piece, 2)
 	read := make(chan error, 1)
 	from := r.position()
-	go func() { read <- r.read(ctx, from, pieces) }()
+	go func() { read <- r.read(reads, from, pieces) }()
 	err := r.gather(ctx, pieces)
 	cancel()
 	reading := <-read
