@@ -3,9 +3,11 @@ package collectortest
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 	"github.com/tidemark-obs/tidemark/internal/telemetry/otlp/otlptest"
 	"github.com/tidemark-obs/tidemark/internal/tooltest"
 )
@@ -16,11 +18,14 @@ func TestADestinationReachesACollector(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a collector and a service; not with -short")
 	}
-	collector, service := tooltest.Find(t, "otelcol"), serviceProgram(t)
+	collector, service := tooltest.Find(t, "otelcol"), filepath.Join(t.TempDir(), "tidemark")
+	if err := proctest.Build(service); err != nil {
+		t.Fatal(err)
+	}
 	sink := otlptest.Start(t)
 	_, writeURL := startStore(t)
-	address, logs := freeAddress(t), freeAddress(t)
-	tidemark := startService(t, service, address, nil)
+	address, logs := proctest.FreeAddress(t), proctest.FreeAddress(t)
+	tidemark := startService(t, service, address)
 	body := fmt.Sprintf(`{"name": "collector", "kind": "otlp", "url": "http://%s/v1/logs", "allow_private_addresses": true}`, logs)
 	res, err := http.Post("http://"+address+"/api/analytics/destinations", "application/json", strings.NewReader(body)) //nolint:noctx // the service is ours
 	if err != nil {
@@ -36,10 +41,10 @@ func TestADestinationReachesACollector(t *testing.T) {
 		}
 		ask(t, http.MethodPost, address, "/api/analytics/batch-track", "["+strings.Join(events, ",")+"]")
 	}
-	col := startCollector(t, collector, map[string]string{
-		"REMOTE_WRITE_URL": writeURL, "OTLP_URL": sink.Endpoint("http/protobuf"), "OTLP_HEADERS": "{x-tenant: blue}",
-		"TIDEMARK_ADDRESS": address, "SCRAPE_INTERVAL": "500ms", "OTLP_GRPC_LISTEN": freeAddress(t), "OTLP_HTTP_LISTEN": logs,
-	})
+	col := startCollector(t, collector,
+		"REMOTE_WRITE_URL="+writeURL, "OTLP_URL="+sink.Endpoint("http/protobuf"), "OTLP_HEADERS={x-tenant: blue}",
+		"TIDEMARK_ADDRESS="+address, "SCRAPE_INTERVAL=500ms", "OTLP_GRPC_LISTEN="+proctest.FreeAddress(t), "OTLP_HTTP_LISTEN="+logs,
+	)
 	arrived := func() map[string]bool {
 		ids := map[string]bool{}
 		for _, e := range sink.Events() {
@@ -52,6 +57,6 @@ func TestADestinationReachesACollector(t *testing.T) {
 		return ids
 	}
 	until(t, "every event behind the collector", func() bool { return len(arrived()) == batches*batchSize })
-	tidemark.stop()
-	col.stop()
+	stop(t, tidemark)
+	stop(t, col)
 }

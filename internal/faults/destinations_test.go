@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
 // counterpart is a service that events go to: it notes in which order ids came first, and fails now
@@ -91,7 +93,7 @@ func TestKillWhileDelivering(t *testing.T) {
 		saying.Go(func() { said = countAloud(l, s, stopSaying) })
 		for range pick(4, 40) {
 			b.awaitYes(t, 1+rand.IntN(2000))
-			s.kill()
+			s.Kill()
 			s.start()
 		}
 		absent.away.Store(false)
@@ -100,7 +102,7 @@ func TestKillWhileDelivering(t *testing.T) {
 		close(stopSaying)
 		saying.Wait()
 		for name, c := range map[string]*counterpart{"steadfast": steadfast, "absent": absent} {
-			eventually(t, 3*time.Minute, "everything to come to "+name, func() error { return errors.Join(c.lacks(b), c.inOrder(said)) })
+			proctest.Eventually(t, 3*time.Minute, "everything to come to "+name, func() error { return errors.Join(c.lacks(b), c.inOrder(said)) })
 		}
 		verify(t, b, nil, s)
 	})
