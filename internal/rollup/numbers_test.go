@@ -1,6 +1,7 @@
 package rollup
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -11,7 +12,7 @@ import (
 func TestNumbersEqualARecomputation(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 2))
-		whole := &Numbers{}
+		whole, sums := &Numbers{}, &Numbers{}
 		var all []float64
 		events := int64(0)
 		for range 1 + r.IntN(20) {
@@ -44,8 +45,15 @@ func TestNumbersEqualARecomputation(t *testing.T) {
 			} else if err := whole.Merge(part.Append(nil)); err != nil {
 				t.Fatal(err)
 			}
+			if err := sums.MergeSums(part.Append(nil)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		compareNumbers(t, whole, all, events)
+		if got, want := fmt.Sprint(sums.Events, sums.Count, sums.Min, sums.Max), fmt.Sprint(whole.Events, whole.Count, whole.Min, whole.Max); got != want ||
+			math.Abs(sums.Sum-whole.Sum) > 1e-9*math.Abs(whole.Sum) {
+			t.Fatalf("without percentiles %s, sum %v; want %s, sum %v", got, sums.Sum, want, whole.Sum)
+		}
 	}
 }
 

@@ -28,6 +28,19 @@ func (s *Store) ask(ctx context.Context, fn func(context.Context, *sqlx.DB) erro
 	})
 }
 
+// snapshot begins a transaction that reads roll-ups, as they are at one moment.
+func (s *Store) snapshot(ctx context.Context, db *sqlx.DB) (*sqlx.Tx, error) {
+	options, settings := s.d.snapshot()
+	tx, err := db.BeginTxx(ctx, options)
+	if err != nil || settings == "" {
+		return tx, err
+	}
+	if _, err := tx.ExecContext(ctx, settings); err != nil {
+		return nil, errors.Join(err, tx.Rollback())
+	}
+	return tx, nil
+}
+
 // slot waits for its turn to ask.
 func (s *Store) slot(ctx context.Context) (release func(), err error) {
 	wait, cancel := context.WithTimeout(ctx, s.cfg.QuestionWait)

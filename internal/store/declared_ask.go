@@ -118,7 +118,7 @@ func (s *Store) fromDeclared(ctx context.Context, db *sqlx.DB, m *measurement) (
 	if len(levels) == 0 {
 		return nil, nil, false, nil
 	}
-	tx, err := db.BeginTxx(ctx, s.d.snapshot())
+	tx, err := s.snapshot(ctx, db)
 	if err != nil {
 		return nil, nil, false, err
 	}
@@ -164,18 +164,9 @@ func (s *Store) declaredPieces(ctx context.Context, tx *sqlx.Tx, a *asking, leve
 	}
 	whole := pieces(micro(a.m.span.Start), micro(a.m.span.End), levels, &from)
 	list = cut(slices.Clone(whole), levels, &from, s.cfg.Now())
-	if a.d.spec.Number {
-		for _, p := range list {
-			some := false
-			if p.negative {
-				if err := tx.GetContext(ctx, &some, anyEvents, p.from, p.to); err != nil {
-					return nil, nil, false, err
-				}
-			}
-			if some { // numbers cannot be taken away
-				list = whole
-				break
-			}
+	if a.d.spec.Number { // numbers cannot be taken away
+		if list, err = adding(ctx, tx, list, whole); err != nil {
+			return nil, nil, false, err
 		}
 	}
 	rolled := false
@@ -186,6 +177,26 @@ func (s *Store) declaredPieces(ctx context.Context, tx *sqlx.Tx, a *asking, leve
 		rolled = rolled || p.width > 0
 	}
 	return list, lacks(list, &from), rolled, nil
+}
+
+// adding puts an end of the span back as it was before it was cut, where something would be taken away.
+func adding(ctx context.Context, tx *sqlx.Tx, list, whole []piece) ([]piece, error) {
+	kept := slices.Clone(list[:len(whole)])
+	for _, p := range list[len(whole):] {
+		some := false
+		if err := tx.GetContext(ctx, &some, anyEvents, p.from, p.to); err != nil {
+			return nil, err
+		}
+		if !some {
+			continue
+		}
+		for _, at := range [...]int{0, len(whole) - 1} {
+			if kept[at].from.Compare(p.from) <= 0 && kept[at].to.Compare(p.to) >= 0 {
+				kept[at] = whole[at]
+			}
+		}
+	}
+	return kept, nil
 }
 
 // readRows reads the roll-ups; ok is false where some have yet to be made anew.
@@ -223,13 +234,13 @@ func (a *asking) readRows(ctx context.Context, tx *sqlx.Tx, d dialect, list []pi
 			return false, nil
 		}
 		if !fresh {
-			err = a.at(at, name).merge(data)
+			err = a.at(at, name).merge(data, a.m.metric.Measure == question.Percentile)
 		} else {
 			err = rollup.Parts(data, func(name string, part []byte) error {
 				if !a.meets(name) {
 					return nil
 				}
-				return a.at(at, name).merge(part)
+				return a.at(at, name).merge(part, a.m.metric.Measure == question.Percentile)
 			})
 		}
 		if err != nil {

@@ -23,11 +23,16 @@ func newPortion(number bool) *portion {
 	return &portion{values: &rollup.Values{}}
 }
 
-func (c *portion) merge(data []byte) error {
-	if c.values != nil {
+// merge adds what append has written, of numbers with what percentiles need or without.
+func (c *portion) merge(data []byte, percentiles bool) error {
+	switch {
+	case c.values != nil:
 		return c.values.Merge(data)
+	case percentiles:
+		return c.numbers.Merge(data)
+	default:
+		return c.numbers.MergeSums(data)
 	}
-	return c.numbers.Merge(data)
 }
 
 func (c *portion) join(other *portion) error {

@@ -360,7 +360,7 @@ func (p portions) scan(rows *sql.Rows, all *declarations) error {
 		return err
 	}
 	if i := all.place(id); i >= 0 {
-		return p.at(at.UTC(), all)[i].at(name, all.list[i].spec.Number).merge(data)
+		return p.at(at.UTC(), all)[i].at(name, all.list[i].spec.Number).merge(data, true)
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func (s *Store) takeFresh(ctx context.Context, ses session, all *declarations, t
 		}
 		m := hours.at(at, all)[i]
 		return rollup.Parts(data, func(name string, part []byte) error {
-			return m.at(name, all.list[i].spec.Number).merge(part)
+			return m.at(name, all.list[i].spec.Number).merge(part, true)
 		})
 	})
 	if err != nil {

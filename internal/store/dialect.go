@@ -26,8 +26,9 @@ type dialect interface {
 	// hasTags is a condition that holds where tags contain all of a JSON array; the array's
 	// placeholder goes between its two parts.
 	hasTags() (before, after string)
-	// snapshot makes a reading transaction see one moment.
-	snapshot() *sql.TxOptions
+	// snapshot makes a reading transaction see one moment. The settings come first in one that reads
+	// little: none where that is empty.
+	snapshot() (options *sql.TxOptions, settings string)
 	// texts makes a list of strings the value of a text[] placeholder.
 	texts([]string) any
 

@@ -127,10 +127,12 @@ func (*duck) orderErasure(context.Context, session, bool) error { return nil }
 
 func (*duck) alone() bool                     { return true }
 func (*duck) forUpdate() string               { return "" }  // there is one writer
-func (*duck) snapshot() *sql.TxOptions        { return nil } // each is one
 func (*duck) columnar() bool                  { return true }
 func (*duck) hasTags() (before, after string) { return "json_contains(tags, ", ")" }
 func (*duck) texts(list []string) any         { return list }
+
+// snapshot: each transaction is one.
+func (*duck) snapshot() (*sql.TxOptions, string) { return nil, "" }
 
 // lease is always had: the file can be open in one process only.
 func (*duck) lease(context.Context, *sqlx.DB, string) (func(), bool, error) {

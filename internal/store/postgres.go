@@ -186,8 +186,10 @@ func (*postgres) columnar() bool                  { return false }
 func (*postgres) hasTags() (before, after string) { return "tags @> ", "::jsonb" }
 func (*postgres) texts(list []string) any         { return pq.Array(list) }
 
-func (*postgres) snapshot() *sql.TxOptions {
-	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+// snapshot: to start other processes, or to compile, takes longer than what they would do.
+func (*postgres) snapshot() (*sql.TxOptions, string) {
+	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
+		"SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off"
 }
 
 func (*postgres) migrations() fs.FS { return sub("postgres") }

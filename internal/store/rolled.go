@@ -249,7 +249,7 @@ func (s *Store) fromRollups(ctx context.Context, db *sqlx.DB, m *measurement) (r
 	if len(levels) == 0 {
 		return nil, nil, false, nil
 	}
-	tx, err := db.BeginTxx(ctx, s.d.snapshot())
+	tx, err := s.snapshot(ctx, db)
 	if err != nil {
 		return nil, nil, false, err
 	}

@@ -95,7 +95,7 @@ func (s *Store) Stats(ctx context.Context, start, end time.Time) (Stats, error) 
 
 // statsFromRollups is false where roll-ups cannot answer; nothing is added to the statistics then.
 func (s *Store) statsFromRollups(ctx context.Context, db *sqlx.DB, st *Stats, start, end time.Time) (ok bool, err error) {
-	tx, err := db.BeginTxx(ctx, s.d.snapshot())
+	tx, err := s.snapshot(ctx, db)
 	if err != nil {
 		return false, err
 	}
