@@ -126,7 +126,7 @@ func (*duck) settle() string { return "CHECKPOINT" }
 func (*duck) orderErasure(context.Context, session, bool) error { return nil }
 
 func (*duck) alone() bool                     { return true }
-func (*duck) forUpdate() string               { return "" }  // there is one writer
+func (*duck) forUpdate() string               { return "" } // there is one writer
 func (*duck) columnar() bool                  { return true }
 func (*duck) hasTags() (before, after string) { return "json_contains(tags, ", ")" }
 func (*duck) texts(list []string) any         { return list }
