@@ -61,6 +61,9 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (Result, error) {
 		return Result{}, err
 	}
 	s.projections.settle(result.Cursor, done)
+	if len(b.Events) >= largeBatch {
+		s.largeBatches.Add(1)
+	}
 	return result, nil
 }
 

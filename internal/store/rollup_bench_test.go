@@ -81,7 +81,7 @@ func (c *counting) open(b *testing.B, cfg store.Config, declares, counts bool) {
 }
 
 func rollupCost(b *testing.B, both [2]*counting, past bool, size int) {
-	const rows, tidyEach = 1_000_000, 200_000
+	const rows, tidyEach = 1_000_000, 500_000
 	start := time.Now().AddDate(0, 0, -90)
 	g, r := storetest.NewGenerator(1, start), rand.New(rand.NewPCG(1, 2))
 	stored := 0

@@ -119,6 +119,8 @@ type Store struct {
 	known atomic.Pointer[floors]
 	// projections are the metrics' totals as last stored.
 	projections projections
+	// largeBatches counts those that were stored.
+	largeBatches atomic.Int64
 	// exporting is held while the database writes a file.
 	exporting sync.Mutex
 }

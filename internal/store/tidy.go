@@ -17,6 +17,10 @@ const (
 	// written to would be written anew each time.
 	tidyMany    = 2_000
 	tidyAllEach = 12 // looks
+	// While batches of so many events are stored, more of them wait: who tidies leaves them the
+	// most of the time.
+	largeBatch = 1_000
+	restOfLoad = 4 // times as long as a step took
 )
 
 // KeepRollups fills and tidies roll-ups in the background until ctx ends. Every replica may: one at
@@ -54,14 +58,17 @@ func rest(ctx context.Context, d time.Duration) bool {
 func (s *Store) TidyRollups(ctx context.Context) error { return s.tidyRollups(ctx, 1, false) }
 
 // tidyRollups leaves buckets alone with fewer fresh rows than least. With rests it works at most
-// half of the time, so that those who store find their turn.
+// half of the time, or a fifth while much is stored, so that those who store find their turn.
 func (s *Store) tidyRollups(ctx context.Context, least int, rests bool) error {
 	type step func(context.Context, session, *floors, int) (bool, error)
+	stored := s.largeBatches.Load()
 	// Tidying comes first: a day that cannot be filled must not keep rows from being put together.
 	for _, do := range []step{s.raise, s.tidyCounts, s.tidySketches, s.tidyUsers, s.declare, s.tidyDeclared, s.fill, s.fillDeclared, s.dropDeclared} {
 		for more := true; more; {
-			began := time.Now()
+			var began time.Time
+			before := stored
 			err := s.transact(ctx, "INSERT rollups", func(ctx context.Context, ses session) error {
+				began, stored = time.Now(), s.largeBatches.Load() // now that those who store had their turn
 				from, err := s.lockFloors(ctx, ses)
 				if err != nil {
 					return err
@@ -75,7 +82,11 @@ func (s *Store) tidyRollups(ctx context.Context, least int, rests bool) error {
 			if err != nil {
 				return err
 			}
-			if more && rests && !rest(ctx, time.Since(began)) {
+			pause := time.Since(began)
+			if stored > before {
+				pause *= restOfLoad
+			}
+			if rests && !rest(ctx, pause) {
 				return ctx.Err()
 			}
 		}
