@@ -8,7 +8,6 @@ import (
 	"math"
 	"strconv"
 	"time"
-	"unicode/utf8"
 )
 
 // encoder writes one event as a JSON object on one line. It is reused.
@@ -17,6 +16,9 @@ type encoder struct {
 	idEnd  int // the id is at buf[len(idStart):idEnd], as JSON writes it
 	fields fields
 	err    error // the first value that cannot be written
+
+	second     int64  // that of the event before, since 1970
+	secondText []byte // how it is written
 }
 
 // fields are what options and context say of an event.
@@ -39,8 +41,7 @@ const maxKept = 64 << 10
 
 // collect reads the options into e.fields.
 func (e *encoder) collect(who *identity, source string, options []Option) {
-	f := &e.fields
-	*f = fields{}
+	f := &e.fields // empty since the event before
 	if who != nil {
 		f.texts[optionUser], f.texts[optionAnonymous], f.texts[optionSession] = who.user, who.anonymous, who.session
 	}
@@ -78,7 +79,8 @@ func (e *encoder) begin(now time.Time) {
 	if f.at.IsZero() {
 		f.at = now
 	}
-	e.buf = append(f.at.UTC().AppendFormat(e.buf, time.RFC3339Nano), '"')
+	e.time(f.at.UTC())
+	e.buf = append(e.buf, '"')
 	for i, text := range f.texts {
 		if text != "" {
 			e.text(textFields[i], text)
@@ -251,11 +253,7 @@ func (e *encoder) float(f float64, bits int) {
 		e.fail(errors.New("it has a number that is not finite"))
 		return
 	}
-	format, size := byte('f'), math.Abs(f)
-	if size != 0 && (size < 1e-6 || size >= 1e21) {
-		format = 'e'
-	}
-	e.buf = strconv.AppendFloat(e.buf, f, format, -1, bits)
+	e.buf = appendFloat(e.buf, f, bits)
 }
 
 func (e *encoder) other(v any) {
@@ -284,47 +282,4 @@ func marshal(v any) (b []byte, err error) {
 		}
 	}
 	return json.Marshal(v)
-}
-
-func appendString(dst []byte, s string) []byte {
-	return append(appendText(append(dst, '"'), s), '"')
-}
-
-const hexDigits = "0123456789abcdef"
-
-// appendText appends the inside of a JSON string. What is not UTF-8 becomes U+FFFD.
-func appendText(dst []byte, s string) []byte {
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			if c >= ' ' && c != '"' && c != '\\' {
-				i++
-				continue
-			}
-			dst = append(dst, s[start:i]...)
-			switch c {
-			case '"', '\\':
-				dst = append(dst, '\\', c)
-			case '\n':
-				dst = append(dst, '\\', 'n')
-			case '\t':
-				dst = append(dst, '\\', 't')
-			case '\r':
-				dst = append(dst, '\\', 'r')
-			default:
-				dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-			}
-			i++
-			start = i
-			continue
-		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && size == 1 {
-			dst = append(append(dst, s[start:i]...), "\ufffd"...)
-			start = i + 1
-		}
-		i += size
-	}
-	return append(dst, s[start:]...)
 }

@@ -2,8 +2,10 @@ package client
 
 import (
 	"encoding/json"
+	"math"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +44,8 @@ func TestValuesAreThoseOfEncodingJSON(t *testing.T) {
 }
 
 func FuzzText(f *testing.F) {
-	for _, s := range []string{"", "plain", "\xff\xfe", "a\"b\\c\n\u2028\x7f", "é\xc3", "\ufffd"} {
+	for _, s := range []string{"", "plain", "\xff\xfe", "a\"b\\c\n\u2028\x7f", "é\xc3", "\ufffd",
+		"eight by", "eight by eight b", "eight\"by eight b", "eight by ei\ted", "eight by\\", "12345678!}~é", "\x1f234567\x80"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -58,6 +61,41 @@ func FuzzText(f *testing.F) {
 			t.Error("a line break")
 		}
 	})
+}
+
+// FuzzNumbers compares with the shortest text that strconv finds.
+func FuzzNumbers(f *testing.F) {
+	for _, n := range []float64{0, math.Copysign(0, -1), 129.95, -0.1, 0.000001, 0.0000015, 1e-7, 999999999.999999, 999999999.9999999, 1e15, 1e20, 1e21, 5e-324,
+		math.MaxFloat64, 1.0 / 3, 123456.789012, 4503599627.370497} {
+		f.Add(n)
+	}
+	f.Fuzz(func(t *testing.T, n float64) {
+		for _, n := range []float64{n, math.Round(n*100) / 100, math.Round(n*1e6) / 1e6} {
+			if math.IsNaN(n) || math.IsInf(n, 0) {
+				continue
+			}
+			format := byte('f')
+			if a := math.Abs(n); a != 0 && (a < 1e-6 || a >= 1e21) {
+				format = 'e'
+			}
+			if got, want := string(appendFloat(nil, n, 64)), strconv.FormatFloat(n, format, -1, 64); got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		}
+	})
+}
+
+// TestTimes writes times that share a second and such that do not.
+func TestTimes(t *testing.T) {
+	e := new(encoder)
+	base := time.Date(2026, 12, 31, 23, 59, 59, 0, time.UTC)
+	for _, at := range []time.Time{time.Unix(0, 0).UTC(), base, base.Add(1), base.Add(999999999), base.Add(time.Second), base, time.Unix(-1, 5).UTC()} {
+		e.buf = e.buf[:0]
+		e.time(at)
+		if got, err := time.Parse(time.RFC3339Nano, string(e.buf)); err != nil || !got.Equal(at) {
+			t.Errorf("%s became %s: %v", at, e.buf, err)
+		}
+	}
 }
 
 func TestIDs(t *testing.T) {
