@@ -59,6 +59,9 @@ func (b *bench) run(ctx context.Context, r *report, databases []string) error {
 			failed = append(failed, fmt.Errorf("evaluator: %w", err))
 		}
 	}
+	if slices.Contains(b.parts, destinationPart) && ctx.Err() == nil {
+		failed = append(failed, b.deliverAll(ctx, r, databases))
+	}
 	if slices.Contains(b.parts, clientPart) && ctx.Err() == nil {
 		r.Client = &tracking{}
 		failed = append(failed, b.track(ctx, r.Client))

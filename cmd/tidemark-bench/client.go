@@ -39,7 +39,7 @@ type cost struct {
 const (
 	trackedEach  = 200_000
 	requestsEach = 20_000
-	roomForAll   = 256 << 20 // bytes, several hundred thousand events
+	roomForAll   = 256 << 20 // bytes, more than trackedEach events
 )
 
 // track measures the client in this process, against a service that never answers.
@@ -80,12 +80,12 @@ func (b *bench) oneByOne(ctx context.Context) (cost, error) {
 	return medianCost(rounds), nil
 }
 
-// untilFull tracks on all processors until there is no room.
+// untilFull tracks on all processors until there is no room, of which there is as much as by default.
 func (b *bench) untilFull(ctx context.Context) (perSecond float64, buffered int, err error) {
 	b.say("client: Track on all processors")
 	var rates []float64
-	for range b.plan.Rounds {
-		c, err := stuck(client.DropNewest, roomForAll)
+	for range 3 * b.plan.Rounds {
+		c, err := stuck(client.DropNewest, 0)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -132,7 +132,7 @@ func (b *bench) through(ctx context.Context, t *tracking) error {
 	whole := asker(c.Middleware(client.MiddlewareConfig{
 		MeterProvider: meters, TracerProvider: tracers, Propagator: propagation.TraceContext{}}))
 	var bares, wholes []cost
-	for range b.plan.Rounds {
+	for range 3 * b.plan.Rounds {
 		bares = append(bares, costOf(requestsEach, bare))
 		wholes = append(wholes, costOf(requestsEach, whole))
 		if err := ctx.Err(); err != nil {
@@ -151,7 +151,7 @@ func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// stuck is a client that can send nothing.
+// stuck is a client that can send nothing; 0 = the room that a client has where nobody says how much.
 func stuck(full client.Policy, room int) (*client.Client, error) {
 	return client.New(client.Config{URL: "http://tidemark.invalid", HTTPClient: &http.Client{Transport: silent{}},
 		Timeout: time.Hour, MaxBuffered: room, WhenFull: full, Logger: slog.New(slog.DiscardHandler)})

@@ -5,13 +5,15 @@
 // HTTP, latencies beside the disk's own fsync and beside the same door without a journal, memory,
 // and bytes on disk; what is asked about events of 90 days, beside the same as raw SQL, of all of them
 // and of a tenth, directly after they came in, at rest and during full load, and moving those events;
-// what evaluating alert rules costs, beside a real Prometheus; and what the Go client costs an
-// application. It prints a table, and JSON on request, with every target passed or missed.
+// how fast events go on to a receiver, and what five of them cost who stores; what evaluating alert
+// rules costs, beside a real Prometheus; and what the Go client costs an application. It prints a
+// table, and JSON on request, with every target passed or missed.
 //
 //	go run ./cmd/tidemark-bench -tidemark bin/tidemark -db duckdb,postgres -json out.json
 //	go run ./cmd/tidemark-bench -tidemark bin/tidemark -short -events 200000
 //	go run ./cmd/tidemark-bench -tidemark bin/tidemark -only questions -past 1000000
 //	go run ./cmd/tidemark-bench -tidemark bin/tidemark -db none -only client
+//	go run ./cmd/tidemark-bench -tidemark bin/tidemark -db duckdb -only destinations
 //
 // The load generator and the service share the machine. The generator is one thread with an epoll
 // loop over raw connections; its requests are encoded once, and before each sending only ids,

@@ -128,13 +128,14 @@ func parse(args []string, stderr io.Writer) (options, error) {
 
 // The parts of a run.
 const (
-	ingestPart    = "ingest"
-	questionPart  = "questions"
-	evaluatorPart = "evaluator"
-	clientPart    = "client"
+	ingestPart      = "ingest"
+	questionPart    = "questions"
+	evaluatorPart   = "evaluator"
+	clientPart      = "client"
+	destinationPart = "destinations"
 )
 
-var allParts = [...]string{ingestPart, questionPart, evaluatorPart, clientPart}
+var allParts = [...]string{ingestPart, questionPart, destinationPart, evaluatorPart, clientPart}
 
 // The databases.
 const (

@@ -10,15 +10,16 @@ import (
 
 // report is one run.
 type report struct {
-	Began     time.Time  `json:"began"`
-	Machine   machine    `json:"machine"`
-	Plan      plan       `json:"plan"`
-	Databases []*figures `json:"databases"`
-	Past      []*past    `json:"questions,omitempty"`
-	Evaluator *watching  `json:"evaluator,omitempty"`
-	Client    *tracking  `json:"client,omitempty"`
-	Verdicts  []verdict  `json:"verdicts"`
-	Failure   string     `json:"failure,omitempty"` // why it is not complete
+	Began        time.Time     `json:"began"`
+	Machine      machine       `json:"machine"`
+	Plan         plan          `json:"plan"`
+	Databases    []*figures    `json:"databases"`
+	Past         []*past       `json:"questions,omitempty"`
+	Evaluator    *watching     `json:"evaluator,omitempty"`
+	Client       *tracking     `json:"client,omitempty"`
+	Destinations []*delivering `json:"destinations,omitempty"`
+	Verdicts     []verdict     `json:"verdicts"`
+	Failure      string        `json:"failure,omitempty"` // why it is not complete
 }
 
 // figures are what was measured with one database. What was not measured is zero.

@@ -84,6 +84,7 @@ func (r *report) print(to io.Writer) error {
 		fmt.Fprint(w, "\n")
 	}
 	r.printPast(w)
+	r.printDestinations(w)
 	fmt.Fprint(w, "\ntarget\tdatabase\tmeasured\tbound\t\n")
 	for _, v := range r.Verdicts {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", v.Name, v.Database, number(v.Measured)+" "+v.Unit, v.bound(), v.word())

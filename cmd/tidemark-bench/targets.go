@@ -47,6 +47,9 @@ func (r *report) judge() {
 	if r.Evaluator != nil {
 		r.Verdicts = append(r.Verdicts, r.Evaluator.judge()...)
 	}
+	for _, d := range r.Destinations {
+		r.Verdicts = append(r.Verdicts, d.judge()...)
+	}
 	if r.Client != nil {
 		r.Verdicts = append(r.Verdicts, r.Client.judge()...)
 	}

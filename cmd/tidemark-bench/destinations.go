@@ -1,0 +1,261 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// delivering is how fast events go on to other services, and what that costs who stores.
+type delivering struct {
+	Database string       `json:"database"`
+	Setup    string       `json:"setup"`
+	One      moved        `json:"to_one"`                      // by webhook, all of them waiting in the journal
+	Without  []throughput `json:"full_load"`                   // by turns with
+	Beside   []throughput `json:"beside_five"`                 // webhooks to receivers that take everything
+	Meantime float64      `json:"delivered_beside_per_second"` // by all five
+}
+
+const (
+	deliveredEvents  = 100_000
+	destinationsPath = "/api/analytics/destinations"
+	fewDestinations  = 5
+	besideTurns      = 2
+)
+
+// deliverAll measures destinations on each database.
+func (b *bench) deliverAll(ctx context.Context, r *report, databases []string) error {
+	var failed []error
+	for _, name := range databases {
+		if ctx.Err() != nil {
+			break
+		}
+		d := &delivering{Database: name}
+		r.Destinations = append(r.Destinations, d)
+		failed = append(failed, b.deliver(ctx, d))
+	}
+	return errors.Join(failed...)
+}
+
+// delivery is a service with destinations and what receives from them.
+type delivery struct {
+	*running
+	*delivering
+	receiver *receiver
+	url      string
+}
+
+func (b *bench) deliver(ctx context.Context, f *delivering) (err error) {
+	db, err := b.prepare(ctx, f.Database, "destinations-"+f.Database)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.close()) }()
+	f.Setup = db.setup
+	d := &delivery{running: &running{bench: b, db: db, figures: &figures{Database: f.Database}}, delivering: f, receiver: newReceiver()}
+	server := httptest.NewServer(d.receiver)
+	defer server.Close()
+	d.url = server.URL
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	// It ends before the receiver, which may be holding a request of it.
+	defer func() {
+		d.receiver.open()
+		err = errors.Join(err, d.service.end(ctx))
+	}()
+	return b.each(ctx, f.Database+" with destinations", []step{
+		{name: "delivery", do: d.one}, {name: "storing beside destinations", do: d.five},
+	})
+}
+
+// one lets a receiver hold the first request until all events are stored, so that what is measured
+// then is delivery alone.
+func (d *delivery) one(ctx context.Context) error {
+	if err := d.put(ctx, 1); err != nil {
+		return err
+	}
+	if _, _, err := d.loaded(ctx, "events for a destination that waits", d.batches(deliveredEvents)); err != nil {
+		return err
+	}
+	begin := time.Now()
+	d.receiver.open()
+	err := d.during(d.delivering.Database+": delivery", func() error { return d.received(ctx, deliveredEvents) }, d.receiver.String)
+	if err != nil {
+		return err
+	}
+	took := time.Since(begin)
+	d.One = moved{Events: deliveredEvents, Bytes: d.receiver.bytes.Load(), Took: took, PerSecond: perSecond(deliveredEvents, took)}
+	return d.remove(ctx, 1)
+}
+
+// received waits until the receiver has so many.
+func (d *delivery) received(ctx context.Context, events int64) error {
+	most, since := int64(-1), time.Now()
+	for {
+		n := d.receiver.events.Load()
+		switch {
+		case n >= events:
+			return nil
+		case n > most:
+			most, since = n, time.Now()
+		case time.Since(since) > stallAfter:
+			return fmt.Errorf("%d of %d events were delivered, and no more come", n, events)
+		}
+		if err := d.service.pause(ctx, time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// five measures full load with and without destinations, by turns.
+func (d *delivery) five(ctx context.Context) error {
+	l := load{path: batchPath, over: batchConns, batch: batchEvents, time: d.plan.Beside / besideTurns}
+	var delivered int64
+	var took time.Duration
+	for range besideTurns {
+		_, without, err := d.loaded(ctx, "full load without destinations", l)
+		if err != nil {
+			return err
+		}
+		d.Without = append(d.Without, without)
+		if err := d.put(ctx, fewDestinations); err != nil {
+			return err
+		}
+		before, begin := d.receiver.events.Load(), time.Now()
+		_, beside, err := d.loaded(ctx, "full load beside five destinations", l)
+		if err != nil {
+			return err
+		}
+		delivered, took = delivered+d.receiver.events.Load()-before, took+time.Since(begin)
+		d.Beside = append(d.Beside, beside)
+		if err := d.remove(ctx, fewDestinations); err != nil {
+			return err
+		}
+	}
+	d.Meantime = perSecond(int(delivered), took)
+	return nil
+}
+
+func named(i int) string { return fmt.Sprintf("d%d", i) }
+
+// put makes so many destinations.
+func (d *delivery) put(ctx context.Context, n int) error {
+	for i := range n {
+		err := d.service.call(ctx, http.MethodPost, destinationsPath, map[string]any{
+			"name": named(i), "kind": "webhook", "url": d.url + "/" + named(i), "allow_private_addresses": true,
+			"timeout_ms": 30_000, "secrets": map[string]any{"secret": "a secret of the bench, long enough"},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *delivery) remove(ctx context.Context, n int) error {
+	for i := range n {
+		if err := d.service.call(ctx, http.MethodDelete, destinationsPath+"/"+named(i), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// call sends JSON and reads no more of the answer than why it is not a good one.
+func (s *service) call(ctx context.Context, method, path string, body any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+s.addr+path, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	a, err := s.client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer a.Body.Close()
+	if a.StatusCode/100 != 2 {
+		why, _ := io.ReadAll(io.LimitReader(a.Body, 1000))
+		return fmt.Errorf("%s %s answers %s: %s", method, path, a.Status, why)
+	}
+	return nil
+}
+
+// receiver counts the events of CloudEvents batches once it is open; until then it holds requests.
+type receiver struct {
+	opened chan struct{}
+	open   func()
+	events atomic.Int64
+	bytes  atomic.Int64
+	bodies sync.Pool
+}
+
+func newReceiver() *receiver {
+	r := &receiver{opened: make(chan struct{}), bodies: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
+	r.open = sync.OnceFunc(func() { close(r.opened) })
+	return r
+}
+
+func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	body := r.bodies.Get().(*bytes.Buffer)
+	defer r.bodies.Put(body)
+	body.Reset()
+	if _, err := body.ReadFrom(q.Body); err != nil {
+		http.Error(w, "the body ends early", http.StatusBadRequest)
+		return
+	}
+	select {
+	case <-r.opened:
+	case <-q.Context().Done():
+		return
+	}
+	r.events.Add(int64(bytes.Count(body.Bytes(), []byte(`"specversion"`))))
+	r.bytes.Add(int64(body.Len()))
+}
+
+func (r *receiver) String() string { return fmt.Sprintf("%d events received", r.events.Load()) }
+
+// The targets of destinations.
+const (
+	deliveredPerSecond = 50_000
+	storedBesideFive   = 0.85
+)
+
+func (d *delivering) judge() (all []verdict) {
+	add := judging(d.Database, &all)
+	add(d.One.Events > 0, verdict{Name: "delivery to a local receiver", Measured: d.One.PerSecond, Bound: deliveredPerSecond, AtLeast: true, Unit: "events/s"})
+	without, beside := meanStored(d.Without), meanStored(d.Beside)
+	add(without > 0 && beside > 0, verdict{Name: "stored beside five destinations / without", Measured: ratio(beside, without),
+		Bound: storedBesideFive, AtLeast: true, Unit: "x"})
+	return all
+}
+
+func meanStored(turns []throughput) float64 {
+	sum := 0.0
+	for _, t := range turns {
+		sum += t.StoredPerSecond
+	}
+	return ratio(sum, float64(len(turns)))
+}
+
+// printDestinations writes what the verdicts do not say.
+func (r *report) printDestinations(w io.Writer) {
+	for _, d := range r.Destinations {
+		fmt.Fprintf(w, "\n%s, destinations\tdelivered to one\t%s events/s\n\tstored without, beside five\t%s, %s events/s\n\tdelivered to all five beside that\t%s events/s\n",
+			d.Database, rate(d.One.PerSecond), rate(meanStored(d.Without)), rate(meanStored(d.Beside)), rate(d.Meantime))
+	}
+}

@@ -1,0 +1,76 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestEachTargetOfDestinationsIsMissedAlone(t *testing.T) {
+	for missed, change := range map[string]func(*delivering){
+		"":                   func(*delivering) {},
+		"delivery to a":      func(d *delivering) { d.One.PerSecond-- },
+		"stored beside five": func(d *delivering) { d.Beside[0].StoredPerSecond -= 10 },
+	} {
+		d := &delivering{One: moved{Events: 1, PerSecond: 50_000},
+			Without: []throughput{{StoredPerSecond: 900}, {StoredPerSecond: 1100}}, Beside: []throughput{{StoredPerSecond: 800}, {StoredPerSecond: 900}}}
+		change(d)
+		var names []string
+		for _, v := range d.judge() {
+			if !v.Pass {
+				names = append(names, v.Name)
+			}
+		}
+		if missed == "" && len(names) > 0 || missed != "" && (len(names) != 1 || !strings.HasPrefix(names[0], missed)) {
+			t.Errorf("missed %q, want only %q", names, missed)
+		}
+	}
+	if all := new(delivering).judge(); len(all) > 0 {
+		t.Errorf("verdicts without measurements: %v", all)
+	}
+	var text bytes.Buffer
+	(&report{Destinations: []*delivering{{Database: duckDB, One: moved{PerSecond: 51_000}}}}).printDestinations(&text)
+	if !strings.Contains(text.String(), "51000 events/s") {
+		t.Errorf("it does not tell: %s", text.String())
+	}
+}
+
+// What comes before the receiver is open waits, and then counts.
+func TestReceiverHoldsUntilItIsOpen(t *testing.T) {
+	r := newReceiver()
+	s := httptest.NewServer(r)
+	defer s.Close()
+	answered := make(chan error, 1)
+	go func() {
+		body := strings.NewReader(`[{"specversion":"1.0","id":"a"},{"specversion":"1.0","id":"b"}]`)
+		a, err := s.Client().Post(s.URL, "application/json", body)
+		if err == nil {
+			err = a.Body.Close()
+		}
+		answered <- err
+	}()
+	if n := r.events.Load(); n != 0 {
+		t.Errorf("%d events before it was open", n)
+	}
+	r.open()
+	if err := <-answered; err != nil {
+		t.Fatal(err)
+	}
+	if n := r.events.Load(); n != 2 {
+		t.Errorf("%d events, want 2", n)
+	}
+	// Who gives up is not counted.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	shut := newReceiver()
+	q := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", strings.NewReader(`"specversion"`))
+	shut.ServeHTTP(httptest.NewRecorder(), q)
+	if n := shut.events.Load(); n != 0 {
+		t.Errorf("%d events of who gave up", n)
+	}
+}
