@@ -16,7 +16,7 @@ import (
 // configuration file comes between the defaults and the environment.
 type cli struct {
 	Serve       serveCmd       `cmd:"" help:"Run the service."`
-	Check       checkCmd       `cmd:"" help:"Validate files; exit 1 and name the line on error."`
+	Check       checkCmd       `cmd:"" help:"Validate files; on error tell every fault with its line, and exit 1."`
 	Migrate     migrateCmd     `cmd:"" help:"Bring the database to the current schema."`
 	Keys        keysCmd        `cmd:"" help:"Create, list and revoke access keys."`
 	Export      exportCmd      `cmd:"" help:"Write stored events to an NDJSON, CSV or Parquet file."`
@@ -117,7 +117,7 @@ func (s *serveCmd) config() (app.Config, error) {
 }
 
 type checkCmd struct {
-	Config checkConfigCmd `cmd:"" help:"Validate a configuration file."`
+	Config checkConfigCmd `cmd:"" help:"Validate a configuration file: keys and values."`
 	Rules  checkRulesCmd  `cmd:"" help:"Validate rule files: YAML, expressions and templates."`
 }
 
@@ -126,12 +126,8 @@ type checkConfigCmd struct {
 }
 
 func (cmd *checkConfigCmd) Run(s streams) error {
-	c := app.Default()
-	if err := c.ReadFile(cmd.File); err != nil {
-		return err
-	}
-	if err := c.Check(); err != nil {
-		return err
+	if err := app.CheckFile(cmd.File); err != nil {
+		return faulty(s, err)
 	}
 	_, err := fmt.Fprintf(s.out, "%s: valid\n", cmd.File)
 	return err
@@ -150,7 +146,16 @@ func (cmd *checkRulesCmd) Run(s streams) error {
 		}
 		all = append(all, err)
 	}
-	return errors.Join(all...)
+	if err := errors.Join(all...); err != nil {
+		return faulty(s, err)
+	}
+	return nil
+}
+
+// faulty prints faults, each on a line that begins with its place, as editors look for it.
+func faulty(s streams, faults error) error {
+	_, err := fmt.Fprintln(s.err, faults)
+	return errors.Join(errors.New("not valid"), err)
 }
 
 type versionCmd struct{}

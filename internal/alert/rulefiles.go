@@ -39,7 +39,7 @@ type RuleSet struct {
 }
 
 // ReadRules reads the files that the patterns match and, when there are none, the built-in
-// *.rules.yaml (nil = none). Errors name file and line.
+// *.rules.yaml (nil = none). An error tells all faults of all files, each with file and line.
 func ReadRules(patterns []string, builtIn fs.FS) (*RuleSet, error) {
 	var files []string
 	for _, pattern := range patterns {
@@ -119,10 +119,7 @@ func (s *RuleSet) addBuiltIn(files fs.FS) error {
 func (s *RuleSet) add(file string, text []byte) error {
 	groups, errs := rulefmt.Parse(text, false, model.UTF8Validation, s.parser, slog.New(slog.DiscardHandler))
 	if len(errs) > 0 {
-		for i, err := range errs {
-			errs[i] = fmt.Errorf("%s: %w", file, err)
-		}
-		return errors.Join(errs...)
+		return s.ruleFaultsOf(file, text, errs)
 	}
 	s.files = append(s.files, file)
 	s.groups[file] = groups

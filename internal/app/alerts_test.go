@@ -126,8 +126,8 @@ func TestCheckRules(t *testing.T) {
 	for text, want := range map[string]string{
 		"groups: []\n": "",
 		fastRules:      "",
-		"groups:\n  - name: x\n    rules:\n      - alert: A\n        expr: up +\n":                                 ":5:15:",
-		"groups:\n  - name: x\n    rulez: []\n":                                                                    "line 3",
+		"groups:\n  - name: x\n    rules:\n      - alert: A\n        expr: up +\n":                                 ":5:group",
+		"groups:\n  - name: x\n    rulez: []\n":                                                                    ":3:field rulez",
 		"groups:\n  - name: x\n    rules:\n      - {alert: A, expr: up}\n  - name: x\n":                            "groupname",
 		"groups:\n  - name: x\n    rules:\n      - {alert: A, expr: up, annotations: {summary: '{{ $labels.x'}}\n": "template",
 		"groups:\n  - name: x\n    rules:\n      - {record: a b, expr: up, labels: {__name__: z}}\n":               "label",

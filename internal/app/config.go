@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/event/eventjson"
 	"github.com/tidemark-obs/tidemark/internal/ingest"
@@ -227,9 +228,7 @@ func (c *Config) faults() error {
 	if _, err := c.Statistics.declared(); err != nil {
 		errs = append(errs, err)
 	}
-	if err := c.settings().Validate(); err != nil {
-		bad("tracking", "%v", err)
-	}
+	errs = append(errs, c.checkTracking())
 	if a := c.alertConfig(); c.Alerts.Enabled {
 		errs = append(errs, a.Check())
 	}
@@ -237,6 +236,20 @@ func (c *Config) faults() error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// checkTracking has the keys of the run-time settings' faults, which are named as JSON is there.
+func (c *Config) checkTracking() error {
+	err := c.settings().Validate()
+	var invalid *errs.Error
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	var all []error
+	for _, f := range invalid.Fields {
+		all = append(all, fmt.Errorf("tracking%s: %s", strings.ReplaceAll(f.Location, "/", "."), f.Message))
+	}
+	return errors.Join(all...)
 }
 
 // checkNumbers reports numbers that are out of their range.

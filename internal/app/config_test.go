@@ -31,17 +31,19 @@ func TestTheDocumentedFileIsTheDefault(t *testing.T) {
 
 func TestFaultsInTheFileAreNamed(t *testing.T) {
 	tests := []struct{ name, text, want string }{
-		{"unknown key", "web:\n  listen_address: 127.0.0.1:1\n  prot: 3\n", "[3:3]"},
-		{"wrong type", "web:\n  shutdown_timeout: soon\n", "[2:21]"},
-		{"not YAML", "web: [\n", "["},
+		{"unknown key", "web:\n  listen_address: 127.0.0.1:1\n  prot: 3\n", ":3: web.prot: is not a setting"},
+		{"wrong type", "web:\n  shutdown_timeout: soon\n", ":2: web.shutdown_timeout: wants a duration"},
+		{"not YAML", "web: {}\nlog: [\n", ":2: "},
+		{"a key twice", "web: {}\nlog: {}\nweb: {}\n", ":3: "},
+		{"not settings", "- web\n", ":1: wants keys and values"},
 		{"bad address", "web:\n  listen_address: nowhere\n", ":2: web.listen_address"},
 		{"bad database", "database:\n  url: mysql://x\n", ":2: database.url"},
-		{"bad threshold", "tracking:\n  thresholds:\n    high_cpu_percent: 400\n", ":1: tracking"},
+		{"bad threshold", "tracking:\n  thresholds:\n    high_cpu_percent: 400\n", ":3: tracking.thresholds.high_cpu_percent: must be"},
 		{"zero limit", "limits:\n  depth: 0\n", ":2: limits.depth"},
 		{"bad scrape job", "alerts:\n  scrape:\n    - job: a\n      targets: [h:1]\n    - job: tidemark\n      targets: [h:1]\n", ":5: alerts.scrape[1]"},
 		{"bad receiver", "notifications:\n  receivers:\n    - name: a\n      type: pigeon\n", ":4: notifications.receivers[0].type"},
 		{"bad proxy", "web:\n  trusted_proxies: [ten]\n", ":2: web.trusted_proxies"},
-		{"unknown key of a dimension", "statistics:\n  dimensions:\n    - property: a\n      budget: 3\n", "[4:7]"},
+		{"unknown key of a dimension", "statistics:\n  dimensions:\n    - property: a\n      budget: 3\n", ":4: statistics.dimensions[0].budget: is not a setting"},
 		{"bad dimension", "statistics:\n  dimensions:\n    - property: a\n      values: -1\n", ":4: statistics.dimensions[0].values"},
 		{"bad metric", "statistics:\n  metrics:\n    - event: buy\n      labels: [plan]\n", ":4: statistics.metrics[0].labels[0]"},
 	}
@@ -56,6 +58,49 @@ func TestFaultsInTheFileAreNamed(t *testing.T) {
 				t.Errorf("error %v, want one that names %s", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestEveryFaultOfAFileIsNamed has faults of form, which the YAML library finds one at a time, and
+// values that cannot be.
+func TestEveryFaultOfAFileIsNamed(t *testing.T) {
+	path := write(t, `web:
+  listen_adress: 127.0.0.1:1
+  shutdown_timeout: soon
+  trusted_proxies: 10.0.0.0/8
+nonsense: {a: 1}
+limits:
+  depth: deep
+  tags: 0
+tracking:
+  enabled: perhaps
+  thresholds: {high_cpu_percent: secret, slow_request_ms: -1}
+log: loud
+alerts:
+  evaluation_interval: 0s
+  scrape:
+    - {job: a, targets: ["h:1", {host: h}]}
+`)
+	var got []string
+	for _, fault := range flatten(CheckFile(path)) {
+		got = append(got, strings.TrimPrefix(fault.Error(), path+":"))
+	}
+	want := []string{
+		"2: web.listen_adress: is not a setting",
+		"3: web.shutdown_timeout: wants a duration as 30s, 1h30m or 90d",
+		"4: web.trusted_proxies: wants a list",
+		"5: nonsense: is not a setting",
+		"7: limits.depth: wants a whole number",
+		"8: limits.tags: must be above 0",
+		"10: tracking.enabled: wants true or false",
+		"11: tracking.thresholds.high_cpu_percent: wants a number",
+		"11: tracking.thresholds.slow_request_ms: must be a number over 0",
+		"12: log: wants keys and values",
+		"14: alerts.evaluation_interval: must be above 0",
+		"16: alerts.scrape[0].targets[1]: wants text",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("told\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 

@@ -1,11 +1,11 @@
 package app
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 )
 
@@ -18,7 +18,7 @@ func (d *Duration) UnmarshalYAML(n ast.Node) error {
 	t := n.GetToken()
 	v, err := parseDuration(t.Value)
 	if err != nil {
-		return fmt.Errorf("[%d:%d] not a duration as 30s, 1h30m or 90d", t.Position.Line, t.Position.Column)
+		return &yaml.SyntaxError{Message: "wants a duration as 30s, 1h30m or 90d", Token: t}
 	}
 	*d = Duration(v)
 	return nil
