@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -124,6 +125,18 @@ func TestOpenDoorWithoutKeysIsRefused(t *testing.T) {
 	}
 	if err := a.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "tidemark keys create") {
 		t.Errorf("listening everywhere without keys: %v", err)
+	}
+}
+
+// TestGreetingsCommandsReachTheService wants what a new user copies to work: at an address that can
+// be called, and with a key where one is asked for.
+func TestGreetingsCommandsReachTheService(t *testing.T) {
+	loopback, everywhere := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 81}, &net.TCPAddr{IP: net.IPv6unspecified, Port: 82}
+	if text := greeting(loopback, "d", false); strings.Count(text, "  curl -s http://127.0.0.1:81/") != 4 {
+		t.Error(text)
+	}
+	if text := greeting(everywhere, "d", true); strings.Count(text, "  curl -s -H 'Authorization: Bearer KEY' http://127.0.0.1:82/") != 4 {
+		t.Error(text)
 	}
 }
 

@@ -126,20 +126,28 @@ func (a *App) fail(err error) {
 }
 
 // Greeting tells a new user where to look and what to type, after Start.
-func (a *App) Greeting() string {
-	url := "http://" + a.addr.String()
+func (a *App) Greeting() string { return greeting(a.addr, a.cfg.Data.Dir, a.access.Any()) }
+
+func greeting(at net.Addr, dir string, keys bool) string {
+	url, curl := "http://"+at.String(), "curl -s"
+	if tcp, ok := at.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		url = fmt.Sprintf("http://127.0.0.1:%d", tcp.Port)
+	}
+	if keys {
+		curl += " -H 'Authorization: Bearer KEY'"
+	}
 	return fmt.Sprintf(`
 Tidemark serves %[1]s and keeps its data in %[2]s
 
 Send an event:
-  curl -s %[1]s/api/analytics/track -H 'Content-Type: application/json' -d '{"event": "hello", "properties": {"who": "me"}}'
+  %[3]s %[1]s/api/analytics/track -H 'Content-Type: application/json' -d '{"event": "hello", "properties": {"who": "me"}}'
 See it come back:
-  curl -s %[1]s/api/analytics/events/recent
+  %[3]s %[1]s/api/analytics/events/recent
 What became of everything:
-  curl -s %[1]s/api/analytics/ledger
+  %[3]s %[1]s/api/analytics/ledger
 What is wrong, if anything:
-  curl -s %[1]s/api/analytics/alerts
+  %[3]s %[1]s/api/analytics/alerts
 Metrics: %[1]s/metrics   API: %[1]s/api/openapi.json
 
-`, url, a.cfg.Data.Dir)
+`, url, dir, curl)
 }
