@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"slices"
 	"time"
 
@@ -301,9 +300,8 @@ func (m *Manager) Test(ctx context.Context, name string) (TestResult, error) {
 	began := time.Now()
 	answer, err := s.send(ctx, []event.Event{newTransform(&c.Transform, c.Secrets.HashKey).apply(e)})
 	result := TestResult{Success: err == nil, Answer: answer, EventID: e.ID, DurationMS: float64(time.Since(began).Microseconds()) / 1000}
-	var f *failure
-	if errors.As(err, &f) {
-		result.Answer = f.cause
+	if err != nil {
+		result.Answer = err.Error()
 	}
 	return result, nil
 }

@@ -2,6 +2,8 @@ package destination
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"net"
 	"net/url"
@@ -44,6 +46,7 @@ type Settings struct {
 	NoStream bool   `json:"no_stream,omitempty" doc:"Of nats: no JetStream stream keeps the subject, and the server's yes is enough"`
 	Topic    string `json:"topic,omitempty" maxLength:"200" doc:"Of kafka"`
 	TLS      bool   `json:"tls,omitempty" doc:"Of kafka: connect with TLS"`
+	CA       string `json:"ca,omitempty" maxLength:"20000" doc:"Certificates as PEM that are trusted in place of the system's"`
 
 	Filter    Filter    `json:"filter,omitzero" doc:"What goes on; empty = everything"`
 	Transform Transform `json:"transform,omitzero" doc:"What is changed on the way"`
@@ -112,6 +115,16 @@ func (s *Settings) timeout() time.Duration {
 	return time.Duration(s.TimeoutMS) * time.Millisecond
 }
 
+// tls verifies whom it speaks to, against the destination's own authorities where it has some.
+func (s *Settings) tls(host string) *tls.Config {
+	c := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	if s.CA != "" {
+		c.RootCAs = x509.NewCertPool()
+		c.RootCAs.AppendCertsFromPEM([]byte(s.CA)) // checked before
+	}
+	return c
+}
+
 func (b Batch) complete() Batch {
 	if b.Events == 0 {
 		b.Events = defaultEvents
@@ -139,6 +152,9 @@ func (c *Config) check() error {
 		f.add("/name", "must be 1 to 50 letters, digits, _ or -")
 	}
 	c.checkKind(&f)
+	if len(c.CA) > 20_000 || c.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CA)) {
+		f.add("/ca", "must be certificates as PEM, at most 20000 characters")
+	}
 	b := c.Batch
 	if b.Events < 0 || b.Events > 10_000 || b.Bytes < 0 || b.Bytes > 4<<20 || b.LingerMS < 0 || b.LingerMS > 60_000 {
 		f.add("/batch", "must have at most 10000 events, 4194304 bytes and 60000 linger_ms")

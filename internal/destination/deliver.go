@@ -63,6 +63,11 @@ func (r *runner) deliver(ctx context.Context, events []event.Event, refused refu
 			r.succeeded(len(live))
 			return nil
 		}
+		var p *partial
+		if errors.As(err, &p) {
+			r.refusedSome(len(live), p)
+			return nil
+		}
 		var f *failure
 		if !errors.As(err, &f) {
 			f = &failure{cause: err.Error()}
@@ -124,6 +129,15 @@ func (r *runner) succeeded(n int) {
 	r.lastOK = r.m.opt.Now()
 	r.lastErr = ""
 	r.delivered += uint64(n)
+}
+
+// refusedSome counts what of n events was refused. Which they were is not known: nothing can be kept.
+func (r *runner) refusedSome(n int, p *partial) {
+	refused := min(max(p.refused, 0), int64(n))
+	r.succeeded(n - int(refused))
+	r.metrics.failed.Add(float64(refused))
+	r.metrics.dead.Add(float64(refused))
+	r.logger.Warn("events were refused for good", "events", refused, "cause", p.answer)
 }
 
 func (r *runner) failed(n int, f *failure) {

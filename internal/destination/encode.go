@@ -1,6 +1,7 @@
 package destination
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -143,8 +144,10 @@ func postHogBody(projectKey string) func([]byte, []event.Event) ([]byte, error) 
 			if e.UserID == "" { // no profile is made of somebody unknown
 				dst = append(dst, `,"$process_person_profile":false`...)
 			}
-			if len(e.Properties) > len("{}") {
-				dst = append(append(dst, ','), e.Properties[1:len(e.Properties)-1]...)
+			if more := bytes.TrimSpace(e.Properties); len(more) > len("{}") {
+				if more = bytes.TrimSpace(more[1 : len(more)-1]); len(more) > 0 {
+					dst = append(append(dst, ','), more...)
+				}
 			}
 			dst = append(dst, "}}"...)
 		}

@@ -22,7 +22,7 @@ type httpSender struct {
 	url         string
 	contentType string
 	encode      func(dst []byte, events []event.Event) ([]byte, error)
-	accepted    func(status string, reply []byte) string // what a success said; nil = its status
+	accepted    func(status string, reply []byte) (string, error) // what a success said; nil = its status
 	bearer      string
 	user        string // of basic authentication
 	signs       bool
@@ -36,7 +36,7 @@ type httpSender struct {
 
 func newHTTPSender(c *Config) *httpSender {
 	t := &http.Transport{
-		DialContext: outbound.Dialer(c.AllowPrivateAddresses), ForceAttemptHTTP2: true,
+		DialContext: outbound.Dialer(c.AllowPrivateAddresses), TLSClientConfig: c.tls(""), ForceAttemptHTTP2: true,
 		MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 10 * time.Second,
 		MaxResponseHeaderBytes: 32 << 10,
 	}
@@ -86,7 +86,7 @@ func (h *httpSender) send(ctx context.Context, events []event.Event) (string, er
 		return "", &failure{cause: "the answer broke off"}
 	}
 	if h.accepted != nil {
-		status = h.accepted(status, reply)
+		return h.accepted(status, reply)
 	}
 	return status, nil
 }

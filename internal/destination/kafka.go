@@ -16,6 +16,8 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/outbound"
 )
 
+const maxBrokerReply = 1 << 20 // bytes; none that is asked for is as large
+
 // kafkaSender produces one record an event, acknowledged by all replicas in sync. Its key is the
 // person, so that a person's events stay in order within their partition.
 type kafkaSender struct {
@@ -47,7 +49,7 @@ func (k *kafkaSender) dialer() func(ctx context.Context, network, address string
 		if err != nil {
 			return nil, errors.Join(err, conn.Close())
 		}
-		secure := tls.Client(conn, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12})
+		secure := tls.Client(conn, k.cfg.tls(host))
 		if err := secure.HandshakeContext(ctx); err != nil {
 			return nil, errors.Join(err, conn.Close())
 		}
@@ -67,6 +69,7 @@ func (k *kafkaSender) connect() error {
 		kgo.SeedBrokers(brokers...), kgo.ClientID("tidemark"), kgo.DefaultProduceTopic(k.cfg.Topic), kgo.Dialer(k.dialer()),
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(0), kgo.RecordDeliveryTimeout(k.cfg.timeout()),
 		kgo.ProduceRequestTimeout(k.cfg.timeout()), kgo.MaxBufferedRecords(20_000),
+		kgo.BrokerMaxReadBytes(maxBrokerReply), kgo.FetchMaxBytes(maxBrokerReply),
 	}
 	if s := &k.cfg.Secrets; s.Username != "" {
 		options = append(options, kgo.SASL(plain.Auth{User: s.Username, Pass: s.Password}.AsMechanism()))
@@ -93,8 +96,16 @@ func (k *kafkaSender) send(ctx context.Context, events []event.Event) (string, e
 			Headers: []kgo.RecordHeader{{Key: "event_id", Value: []byte(e.ID)}},
 		}
 	}
-	if err := k.client.ProduceSync(ctx, records...).FirstErr(); err != nil {
+	// A client that has sent something waits for the answer, context or not, unless it is closed.
+	stop := context.AfterFunc(ctx, k.client.Close)
+	err := k.client.ProduceSync(ctx, records...).FirstErr()
+	if !stop() || err != nil {
 		k.close()
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
 		return "", kafkaFailure(err)
 	}
 	return "acknowledged by the brokers", nil

@@ -33,11 +33,12 @@ type world struct {
 	pipeline *ingest.Pipeline
 	manager  *Manager
 	registry *prometheus.Registry
+	now      func() time.Time // of the pipeline
 	sent     int
 }
 
 func newWorld(t testing.TB, maxBytes int64) *world {
-	w := &world{TB: t, dir: t.TempDir(), maxBytes: maxBytes}
+	w := &world{TB: t, dir: t.TempDir(), maxBytes: maxBytes, now: time.Now}
 	w.start()
 	t.Cleanup(w.stop)
 	return w
@@ -66,7 +67,7 @@ func (w *world) start() {
 		WaitStored: func(ctx context.Context, seq uint64) error { return w.pipeline.WaitStored(ctx, seq) },
 	})
 	w.pipeline = ingest.New(ingest.Config{
-		Log: w.log, Sink: w.store, Settings: settings.Defaults, Logger: quiet, Now: time.Now, Bounds: ingest.Bounds{Events: 20_000, Bytes: 16 << 20},
+		Log: w.log, Sink: w.store, Settings: settings.Defaults, Logger: quiet, Now: w.now, Bounds: ingest.Bounds{Events: 20_000, Bytes: 16 << 20},
 		Keep: w.manager.Keep, Erased: func(ctx context.Context) { w.ok(w.manager.Erased(ctx)) },
 	})
 	w.pipeline.Start()

@@ -17,9 +17,10 @@ import (
 )
 
 const (
-	lookEvery = time.Second      // cursors are saved and changes seen
-	termFor   = 15 * time.Second // a process that says nothing for so long has lost its office
-	renewWhen = 10 * time.Second // this is left of the term
+	lookEvery   = time.Second // cursors are saved and changes seen
+	longestLook = 10 * time.Second
+	termFor     = 15 * time.Second // a process that says nothing for so long has lost its office
+	renewWhen   = 10 * time.Second // this is left of the term
 
 	// holdShare is how full the journal may be, in percent, for the sake of destinations.
 	holdShare = 50
@@ -165,7 +166,7 @@ func (m *Manager) Stop(ctx context.Context) error {
 func (m *Manager) look(ctx context.Context) {
 	m.round.Lock()
 	defer m.round.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, m.patience())
 	defer cancel()
 	err := m.saveAll(ctx)
 	if errs.Is(err, errs.Conflict) {
@@ -195,6 +196,18 @@ func (m *Manager) inOffice() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.holding && (m.term.Alone || m.opt.Now().Sub(m.renewed) < termFor-2*lookEvery)
+}
+
+// patience is how long the database may take to answer: not beyond the term, because deliveries
+// must have ended by then.
+func (m *Manager) patience() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.holding || m.term.Alone {
+		return longestLook
+	}
+	left := m.renewed.Add(termFor - 2*lookEvery).Sub(m.opt.Now())
+	return min(max(left, lookEvery/2), longestLook)
 }
 
 func (m *Manager) elect(ctx context.Context) error {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
-	"time"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -33,28 +33,42 @@ func (n *natsSender) close() {
 	}
 }
 
-// guardedDialer dials as all that leaves the service does.
+// guardedDialer dials as all that leaves the service does. Until it is released, the end of ctx
+// closes what it has dialled: the client greets without a context.
 type guardedDialer struct {
-	dial    func(ctx context.Context, network, address string) (net.Conn, error)
-	timeout time.Duration
+	ctx   context.Context
+	dial  func(ctx context.Context, network, address string) (net.Conn, error)
+	stops []func() bool
 }
 
-// Dial connects within the time limit.
-func (d guardedDialer) Dial(network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), d.timeout)
-	defer cancel()
-	return d.dial(ctx, network, address)
+// Dial connects.
+func (d *guardedDialer) Dial(network, address string) (net.Conn, error) {
+	conn, err := d.dial(d.ctx, network, address)
+	if err == nil {
+		d.stops = append(d.stops, context.AfterFunc(d.ctx, func() { _ = conn.Close() }))
+	}
+	return conn, err
 }
 
-func (n *natsSender) connect() error {
+func (d *guardedDialer) release() {
+	for _, stop := range d.stops {
+		stop()
+	}
+}
+
+func (n *natsSender) connect(ctx context.Context) error {
 	if n.nc != nil && n.nc.IsConnected() {
 		return nil
 	}
 	n.close()
+	dialer := &guardedDialer{ctx: ctx, dial: outbound.Dialer(n.cfg.AllowPrivateAddresses)}
+	defer dialer.release()
 	options := []nats.Option{
 		nats.Name("tidemark destination " + n.cfg.Name), nats.NoReconnect(), nats.Timeout(n.cfg.timeout()),
-		nats.SetCustomDialer(guardedDialer{outbound.Dialer(n.cfg.AllowPrivateAddresses), n.cfg.timeout()}),
-		nats.IgnoreDiscoveredServers(),
+		nats.SetCustomDialer(dialer), nats.IgnoreDiscoveredServers(),
+	}
+	if n.cfg.CA != "" || strings.HasPrefix(n.cfg.URL, "tls:") { // not even when the server offers none
+		options = append(options, nats.Secure(n.cfg.tls("")))
 	}
 	s := &n.cfg.Secrets
 	if s.Token != "" {
@@ -77,7 +91,7 @@ func (n *natsSender) connect() error {
 }
 
 func (n *natsSender) send(ctx context.Context, events []event.Event) (string, error) {
-	if err := n.connect(); err != nil {
+	if err := n.connect(ctx); err != nil {
 		return "", err
 	}
 	if n.cfg.NoStream {

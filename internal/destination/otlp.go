@@ -36,17 +36,20 @@ func otlpBody(record func(*event.Event) log.Record) func([]byte, []event.Event) 
 	}
 }
 
-// otlpAnswer adds what a collector says that took only some of the records. It says not which, so
-// that sending all again would repeat the others for ever.
-func otlpAnswer(status string, reply []byte) string {
+// otlpAnswer finds out whether a collector took only some of the records. It says not which, and
+// wants none of them again.
+func otlpAnswer(status string, reply []byte) (string, error) {
 	var r collogs.ExportLogsServiceResponse
 	if proto.Unmarshal(reply, &r) != nil {
-		return status
+		return status, nil
 	}
 	if p := r.GetPartialSuccess(); p.GetRejectedLogRecords() > 0 || p.GetErrorMessage() != "" {
-		return fmt.Sprintf("%s, %d refused: %s", status, p.GetRejectedLogRecords(), outbound.Printable(p.GetErrorMessage(), shownAnswer))
+		status = fmt.Sprintf("%s, %d refused: %s", status, p.GetRejectedLogRecords(), outbound.Printable(p.GetErrorMessage(), shownAnswer))
 	}
-	return status
+	if n := r.GetPartialSuccess().GetRejectedLogRecords(); n > 0 {
+		return status, &partial{answer: status, refused: n}
+	}
+	return status, nil
 }
 
 func logRecord(r *log.Record) *logs.LogRecord {

@@ -12,7 +12,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/outbound"
 )
 
-// sender delivers events to one service. An error is a *failure.
+// sender delivers events to one service. An error is a *failure, or a *partial.
 type sender interface {
 	send(ctx context.Context, events []event.Event) (answer string, err error)
 	close()
@@ -26,6 +26,14 @@ type failure struct {
 }
 
 func (f *failure) Error() string { return f.cause }
+
+// partial is a delivery of which the service refused some events, without saying which.
+type partial struct {
+	answer  string
+	refused int64
+}
+
+func (p *partial) Error() string { return p.answer }
 
 const (
 	longestWish = 5 * time.Minute // that a service may ask us to wait

@@ -120,7 +120,7 @@ func (a adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.s.ServeHT
 // newAPI makes the OpenAPI document and huma's side of the API. Problems take the place of
 // huma's own errors, which repeat values, in a transformer: its constructor is a global.
 func (s *Server) newAPI() huma.API {
-	schemas := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	schemas := huma.NewMapRegistry("#/components/schemas/", schemaName)
 	schemas.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[Problem]())
 	return huma.NewAPI(huma.Config{
 		OpenAPI: &huma.OpenAPI{

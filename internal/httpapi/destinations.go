@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -66,6 +67,19 @@ type (
 	}
 	deadLettersOutput struct{ Body DeadLettersAnswer }
 )
+
+// schemaName is a type's name in the OpenAPI document. Those of destinations are called by the
+// package that they are in, which the document does not show.
+func schemaName(t reflect.Type, hint string) string {
+	name, named := huma.DefaultSchemaNamer(t, hint), t
+	for named.Kind() == reflect.Pointer {
+		named = named.Elem()
+	}
+	if named.PkgPath() == reflect.TypeFor[destination.View]().PkgPath() {
+		return "Destination" + name
+	}
+	return name
+}
 
 func (s *Server) registerDestinations() {
 	const path = base + "/destinations"
