@@ -113,6 +113,7 @@ func bareDoor() (*httpapi.Server, error) {
 		Alerts: struct{ httpapi.Alerts }{}, Silences: struct{ silences }{}, AlertHistory: struct{ history }{},
 		Questions: struct{ httpapi.Questions }{}, Journeys: struct{ httpapi.Journeys }{}, SQL: struct{ httpapi.SQL }{},
 		Archive: struct{ httpapi.Archive }{}, Erasures: struct{ httpapi.Erasures }{}, Upkeep: struct{ httpapi.Upkeep }{},
+		Destinations:     struct{ destinations }{},
 		ObserveOperation: func(context.Context, string, time.Duration) {},
 		Reload:           func(context.Context) error { return nil }, Metrics: http.NotFoundHandler(),
 		Logger: logger, Now: time.Now,
@@ -121,8 +122,9 @@ func bareDoor() (*httpapi.Server, error) {
 
 // These have names of their own: a method of each has the interface's.
 type (
-	silences = httpapi.Silences
-	history  = httpapi.AlertHistory
+	silences     = httpapi.Silences
+	history      = httpapi.AlertHistory
+	destinations = httpapi.Destinations
 )
 
 // forgetful is a journal that says yes at once and keeps nothing.
