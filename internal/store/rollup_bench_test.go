@@ -35,7 +35,7 @@ func (c *counting) store(b *testing.B, events []event.Event) {
 
 // BenchmarkRollupCost stores the same events in two databases by turns, one of which counts them, and
 // reports how fast it is with roll-ups as a share of how fast without: alone, and with what putting
-// them together costs, which it does about as often as the background would at full rate. The events
+// them together costs, which it does more often than the background would at full rate. The events
 // are of now, or of 90 days in their order at a million in all.
 func BenchmarkRollupCost(b *testing.B) {
 	run := func(b *testing.B, fresh func(b *testing.B) store.Config) {
@@ -81,7 +81,7 @@ func (c *counting) open(b *testing.B, cfg store.Config, declares, counts bool) {
 }
 
 func rollupCost(b *testing.B, both [2]*counting, past bool, size int) {
-	const rows, tidyEach = 1_000_000, 500_000
+	const rows, tidyEach = 1_000_000, 200_000
 	start := time.Now().AddDate(0, 0, -90)
 	g, r := storetest.NewGenerator(1, start), rand.New(rand.NewPCG(1, 2))
 	stored := 0
