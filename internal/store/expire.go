@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -85,7 +86,7 @@ var agedTables = []struct {
 	widths []time.Duration
 	rows   string
 }{{"rollups", countLevels, "NOT fresh"}, {"rollup_totals", idLevels, "field BETWEEN 1 AND 5"},
-	{"rollup_ids", idLevels, "NOT fresh"}, {"rollup_users", idLevels, "NOT fresh"}}
+	{"rollup_ids", slices.Concat(wideLevels, idLevels), "NOT fresh"}, {"rollup_users", idLevels, "NOT fresh"}}
 
 const (
 	bucketsAtOnce = 200

@@ -77,6 +77,21 @@ func RollupSizes(t testing.TB, s *Store) string {
 	return fmt.Sprintf("%d rows of %d bytes", n, bytes)
 }
 
+// OnlyWideSketches deletes the sketches of hours and days for which there are some of many days, and
+// returns how many of those there are.
+func OnlyWideSketches(t testing.TB, s *Store) (n int) {
+	t.Helper()
+	if _, err := s.p.admin.Exec(`
+DELETE FROM rollup_ids WHERE width <= 86400 AND EXISTS (SELECT 1 FROM rollup_ids AS wide
+    WHERE wide.width > 86400 AND wide.bucket <= rollup_ids.bucket AND rollup_ids.bucket < wide.bucket + wide.width * interval '1 second')`); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.p.admin.Get(&n, "SELECT count(DISTINCT (width, bucket)) FROM rollup_ids WHERE width > 86400"); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // AnsweredFromRollups is how many questions were.
 func AnsweredFromRollups(t testing.TB, s *Store) float64 {
 	t.Helper()

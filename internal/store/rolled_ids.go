@@ -28,30 +28,42 @@ type idsRow struct {
 	Lost int64          `db:"lost"`
 }
 
-// compileIDs makes the statement that finds the sketches of a span and, at its ends, the ids.
-func (m *measurement) compileIDs(c *compiler, list []piece) string {
-	sketches, id := "users", "user_id"
+// idColumns are what a measurement reads: of rollup_ids the sketches, how many ids they have and which
+// rows; of events the id; of both the group's key, where the conditions hold.
+type idColumns struct{ ids, n, id, key, rows, where string }
+
+func (m *measurement) idColumns(c *compiler) idColumns {
+	of := idColumns{ids: "users", n: "users_n", id: "user_id", key: "''", rows: " AND event_name IS NULL"}
 	if m.metric.Measure == question.Sessions {
-		sketches, id = "sessions", "session_id"
-	}
-	key, named := "''", "event_name IS NULL"
-	if !m.by.IsZero() || len(m.where) > 0 {
-		named = "event_name IS NOT NULL"
+		of.ids, of.n, of.id = "sessions", "sessions_n", "session_id"
 	}
 	if !m.by.IsZero() {
-		key = "event_name"
+		of.key = "event_name"
 	}
-	where := strings.Join(append([]string{""}, c.where(m.where)...), " AND ")
+	if !m.by.IsZero() || len(m.where) > 0 {
+		of.rows = " AND event_name IS NOT NULL"
+	}
+	of.where = strings.Join(append([]string{""}, c.where(m.where)...), " AND ")
+	return of
+}
+
+// compileIDs makes the statement that finds the sketches of a span and, at its ends, the ids; only of
+// some buckets, where they are not nil.
+func (s *Store) compileIDs(c *compiler, m *measurement, list []piece, only []time.Time) string {
+	of := m.idColumns(c)
 	var parts []string
 	for _, condition := range rolledRows(list, &c.args) {
-		parts = append(parts, "SELECT bucket AS ts, "+key+" AS k, "+sketches+" AS ids, NULL::text AS id, lost FROM rollup_ids WHERE "+
-			condition+" AND "+named+where)
+		if only != nil {
+			condition += " AND " + within(only, s, &c.args)
+		}
+		parts = append(parts, "SELECT bucket AS ts, "+of.key+" AS k, "+of.ids+" AS ids, NULL::text AS id, lost FROM rollup_ids WHERE "+
+			condition+of.rows+of.where)
 	}
 	for _, p := range list {
 		if p.width == 0 {
 			// No calendar that sketches can answer divides an hour.
-			parts = append(parts, "SELECT DISTINCT date_trunc('hour', events.ts) AS ts, "+key+" AS k, NULL::bytea AS ids, "+id+
-				" AS id, 0::bigint AS lost FROM events WHERE events.ts >= "+c.args.bind(p.from)+" AND events.ts < "+c.args.bind(p.to)+where)
+			parts = append(parts, "SELECT DISTINCT date_trunc('hour', events.ts) AS ts, "+of.key+" AS k, NULL::bytea AS ids, "+of.id+
+				" AS id, 0::bigint AS lost FROM events WHERE events.ts >= "+c.args.bind(p.from)+" AND events.ts < "+c.args.bind(p.to)+of.where)
 		}
 	}
 	return strings.Join(parts, " UNION ALL ")
@@ -60,8 +72,69 @@ func (m *measurement) compileIDs(c *compiler, list []piece) string {
 // idsFromRollups counts users or sessions; ok is false where some were deleted and the events, which
 // are whole, know how many are left.
 func (s *Store) idsFromRollups(ctx context.Context, tx *sqlx.Tx, m *measurement, list []piece, whole bool) (cells []cellRow, ok bool, err error) {
+	if list, err = widen(ctx, tx, m.calendar, list); err != nil {
+		return nil, false, err
+	}
+	var only []time.Time
+	if m.calendar != nil && m.by.IsZero() {
+		if cells, only, err = s.countedIDs(ctx, tx, m, list); err != nil {
+			return nil, false, err
+		}
+		if whole && slices.ContainsFunc(cells, func(r cellRow) bool { return r.Lost > 0 }) {
+			return nil, false, nil
+		}
+		if len(only) == 0 { // no sketches, but events at the ends
+			list = slices.DeleteFunc(slices.Clone(list), func(p piece) bool { return p.width > 0 })
+		}
+		if len(list) == 0 {
+			return cells, true, nil
+		}
+	}
+	more, ok, err := s.idsFromSketches(ctx, tx, m, list, only, whole)
+	return append(cells, more...), ok, err
+}
+
+// countedIDs answers the cells of a line of which one row is all there is: how many ids it has is
+// written beside its sketch. Of the others it returns the buckets.
+func (s *Store) countedIDs(ctx context.Context, tx *sqlx.Tx, m *measurement, list []piece) (cells []cellRow, only []time.Time, err error) {
+	type row struct {
+		TS   time.Time     `db:"ts"`
+		N    sql.NullInt64 `db:"n"`
+		Lost int64         `db:"lost"`
+	}
 	c := newCompiler(s.d)
-	rows, err := tx.QueryxContext(ctx, m.compileIDs(c, list), c.args...)
+	of := m.idColumns(c)
+	var parts []string
+	for _, condition := range rolledRows(list, &c.args) {
+		parts = append(parts, "SELECT bucket AS ts, "+of.n+" AS n, lost FROM rollup_ids WHERE "+condition+of.rows+of.where)
+	}
+	var found []row
+	if err := tx.SelectContext(ctx, &found, strings.Join(parts, " UNION ALL "), c.args...); err != nil {
+		return nil, nil, err
+	}
+	rows := map[int64]int{}
+	for _, r := range found {
+		rows[m.calendar.Number(r.TS)]++
+	}
+	for _, p := range list {
+		for at := p.from; p.width == 0 && at.Before(p.to); at = at.Truncate(hour).Add(hour) {
+			rows[m.calendar.Number(at)]++
+		}
+	}
+	for _, r := range found {
+		if cell := m.calendar.Number(r.TS); rows[cell] > 1 || !r.N.Valid {
+			only = append(only, r.TS.UTC())
+		} else {
+			cells = append(cells, cellRow{Number: cell, Value: sql.NullFloat64{Float64: float64(r.N.Int64), Valid: true}, Lost: r.Lost})
+		}
+	}
+	slices.SortFunc(only, time.Time.Compare)
+	return cells, slices.Compact(only), nil
+}
+
+func (s *Store) idsFromSketches(ctx context.Context, tx *sqlx.Tx, m *measurement, list []piece, only []time.Time, whole bool) (cells []cellRow, ok bool, err error) {
+	c := newCompiler(s.d)
+	rows, err := tx.QueryxContext(ctx, s.compileIDs(c, m, list, only), c.args...)
 	if err != nil {
 		return nil, false, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 	"time"
 )
 
@@ -55,7 +56,7 @@ func (m sketches) add(e *counted, width time.Duration) {
 }
 
 // sketchColumns are in the table's order.
-var sketchColumns = []string{"bucket", "width", "fresh", "lost", "event_name", "users", "sessions"}
+var sketchColumns = []string{"bucket", "width", "fresh", "lost", "event_name", "users", "sessions", "users_n", "sessions_n"}
 
 // keepSketches stores sketches as rows of their buckets. Fresh ones may have others beside them.
 func (s *Store) keepSketches(ctx context.Context, ses session, m sketches, fresh bool) error {
@@ -69,11 +70,11 @@ func (s *Store) keepSketches(ctx context.Context, ses session, m sketches, fresh
 func (m sketches) rows(fresh bool) ([][]any, error) {
 	rows := make([][]any, 0, len(m))
 	for key, pair := range m {
-		users, _, err := pair.users.bytes()
+		users, usersN, err := pair.users.bytes()
 		if err != nil {
 			return nil, err
 		}
-		sessions, _, err := pair.sessions.bytes()
+		sessions, sessionsN, err := pair.sessions.bytes()
 		if err != nil {
 			return nil, err
 		}
@@ -81,7 +82,7 @@ func (m sketches) rows(fresh bool) ([][]any, error) {
 		if key.named {
 			name = key.name
 		}
-		rows = append(rows, []any{key.bucket, int32(key.width / time.Second), fresh, pair.lost, name, users, sessions})
+		rows = append(rows, []any{key.bucket, int32(key.width / time.Second), fresh, pair.lost, name, users, sessions, usersN, sessionsN})
 	}
 	return rows, nil
 }
@@ -122,6 +123,7 @@ func (s *Store) keepLosses(ctx context.Context, ses session, lost losses) error 
 }
 
 const (
+	takenOfIDs = "bucket, event_name, users, sessions, lost"
 	// sketchesAtOnce are the rows that a step takes; each may have some 10,000 bytes.
 	sketchesAtOnce = 4_000
 	untidySketches = `
@@ -147,6 +149,10 @@ func (s *Store) tidySketches(ctx context.Context, ses session, from *floors, lea
 	if err := m.take(ctx, s, ses, "fresh", width, list, into, lost); err != nil {
 		return false, err
 	}
+	wide, err := s.wideOf(ctx, ses, m)
+	if err != nil {
+		return false, err
+	}
 	for _, w := range idLevels {
 		same := func(time.Time) []time.Duration { return []time.Duration{w} }
 		if w < width || !m.have(w) {
@@ -156,6 +162,7 @@ func (s *Store) tidySketches(ctx context.Context, ses session, from *floors, lea
 			return false, err
 		}
 	}
+	maps.Copy(m, wide)
 	if err := s.keepSketches(ctx, ses, m, false); err != nil {
 		return false, err
 	}
@@ -188,7 +195,13 @@ func (m sketches) take(ctx context.Context, s *Store, ses session, which string,
 	condition := func(args *arguments) string {
 		return which + " AND width = " + args.bind(int32(width/time.Second)) + " AND " + within(buckets, s, args)
 	}
-	return s.taking(ctx, ses, "rollup_ids", "bucket, event_name, users, sessions, lost", condition, func(rows *sql.Rows) error {
+	return s.taking(ctx, ses, "rollup_ids", takenOfIDs, condition, m.taker(into, lost))
+}
+
+// taker reads rows with the columns takenOfIDs and adds them to the buckets of the widths that into
+// names; it notes the days that have lost ids.
+func (m sketches) taker(into func(time.Time) []time.Duration, lost map[time.Time]bool) func(*sql.Rows) error {
+	return func(rows *sql.Rows) error {
 		var at time.Time
 		var name sql.NullString
 		var users, sessions []byte
@@ -208,12 +221,12 @@ func (m sketches) take(ctx context.Context, s *Store, ses session, which string,
 			}
 		}
 		return nil
-	})
+	}
 }
 
 // resketch makes the sketches of a day and its hours anew from the events.
 func (s *Store) resketch(ctx context.Context, ses session, of time.Time, from *floors) error {
-	rows, err := s.replacing(ctx, ses, idsOfDay, []string{dropSketches}, of)
+	rows, err := s.replacing(ctx, ses, idsOfDay, []string{dropSketches, dropWide}, of)
 	if err != nil {
 		return err
 	}

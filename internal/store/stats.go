@@ -154,6 +154,10 @@ func hasBuckets(list []piece) bool {
 // sketchedUsers estimates the number of users. Users that were deleted of late and are still in the
 // sketches make its bound wider.
 func (*Store) sketchedUsers(ctx context.Context, tx *sqlx.Tx, st *Stats, list []piece) error {
+	list, err := widen(ctx, tx, nil, list)
+	if err != nil {
+		return err
+	}
 	var args arguments
 	var parts []string
 	for _, condition := range rolledRows(list, &args) {

@@ -75,6 +75,9 @@ func (w *workload) rollupSpan() question.Span {
 	if w.r.IntN(2) == 0 {
 		s.Zone = time.UTC
 	}
+	if w.r.IntN(4) == 0 { // months
+		s.Start, s.End = s.Start.AddDate(0, 0, -w.r.IntN(120)), s.End.AddDate(0, 0, w.r.IntN(60))
+	}
 	unit := pick(w.r, time.Microsecond, time.Minute, time.Hour, 24*time.Hour)
 	start := s.Start.Truncate(unit)
 	if end := s.End.Truncate(unit); start.Before(end) {

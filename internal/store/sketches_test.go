@@ -1,0 +1,159 @@
+package store_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/pgtest"
+	"github.com/tidemark-obs/tidemark/internal/question"
+	"github.com/tidemark-obs/tidemark/internal/question/questiontest"
+	"github.com/tidemark-obs/tidemark/internal/store"
+)
+
+// TestManyDaysAreReadAtOnce takes away the days that wide sketches stand for: answers about months
+// need them no more. So it is shown that those are read, over late events, deletions and days that
+// are filled later.
+func TestManyDaysAreReadAtOnce(t *testing.T) {
+	for name, cfg := range map[string]func(t *testing.T) store.Config{
+		"duckdb":   func(t *testing.T) store.Config { return store.Config{Dir: t.TempDir()} },
+		"postgres": func(t *testing.T) store.Config { return store.Config{URL: pgtest.URL(t)} },
+	} {
+		for change, do := range map[string]func(t *testing.T, s *store.Store, m *months){
+			"nothing": func(*testing.T, *store.Store, *months) {},
+			"late events": func(t *testing.T, s *store.Store, m *months) {
+				var late []event.Event
+				for i, d := range []int{20, 20, 57} {
+					e := m.event(d)
+					e.UserID, e.SessionID = fmt.Sprint("late", i), fmt.Sprint("late", i)
+					m.events[len(m.events)-1] = e
+					late = append(late, e)
+				}
+				m.commit(t, s, late...)
+			},
+			"deletions": func(t *testing.T, s *store.Store, m *months) {
+				for range 3 {
+					must(t, s.Delete(t.Context(), m.events[30].ID))
+					m.events = append(m.events[:30], m.events[31:]...)
+				}
+			},
+			"filled later": func(t *testing.T, s *store.Store, m *months) {
+				_, err := s.MigrateDown(t.Context(), 6)
+				must(t, err)
+				_, err = s.Migrate(t.Context(), false)
+				must(t, err)
+			},
+			"from a schema without": func(t *testing.T, s *store.Store, _ *months) {
+				_, err := s.MigrateDown(t.Context(), 16)
+				must(t, err)
+				_, err = s.Migrate(t.Context(), false)
+				must(t, err)
+			},
+		} {
+			t.Run(name+"/"+change, func(t *testing.T) {
+				c := cfg(t)
+				now := monthsStart.AddDate(0, 0, monthsLong)
+				c.Now, c.FewEvents = func() time.Time { return now }, 1
+				s, m := open(t, c), &months{}
+				for d := range monthsLong {
+					m.commit(t, s, m.event(d), m.event(d), m.event(d))
+				}
+				must(t, s.TidyRollups(t.Context()))
+				m.ask(t, s)
+				do(t, s, m)
+				if change != "filled later" {
+					m.ask(t, s)
+				}
+				must(t, s.TidyRollups(t.Context()))
+				answered := store.AnsweredFromRollups(t, s)
+				m.ask(t, s)
+				if n := store.AnsweredFromRollups(t, s) - answered; n != 4 {
+					t.Errorf("%v of 4 questions were answered from roll-ups", n)
+				}
+				if n := store.OnlyWideSketches(t, s); n < 15 {
+					t.Errorf("there are %d wide sketches", n)
+				}
+				m.askOfAll(t, s)
+			})
+		}
+	}
+}
+
+const monthsLong = 128
+
+var monthsStart = time.Time{}.AddDate(2024, 0, 0).Truncate(32 * 24 * time.Hour)
+
+// months are events over whole wide buckets.
+type months struct {
+	events []event.Event
+	cursor store.Cursor
+}
+
+func (m *months) event(d int) event.Event {
+	n := len(m.events)
+	e := event.Event{
+		ID: fmt.Sprint("m", n), Name: fmt.Sprint("n", n%4), Type: event.Custom, Severity: event.Low, SampleRate: 1,
+		Timestamp: monthsStart.AddDate(0, 0, d).Add(time.Duration(n%24) * time.Hour), UserID: fmt.Sprint("u", n*n%97), SessionID: fmt.Sprint("s", n/5),
+	}
+	e.ReceivedAt = e.Timestamp
+	m.events = append(m.events, e)
+	return e
+}
+
+func (m *months) commit(t *testing.T, s *store.Store, events ...event.Event) {
+	t.Helper()
+	m.cursor.Stream = "months"
+	result, err := s.Commit(t.Context(), &store.Batch{From: m.cursor, Seq: m.cursor.Seq + 1, Events: events})
+	must(t, err)
+	m.cursor = result.Cursor
+}
+
+// ask compares with a recomputation.
+func (m *months) ask(t *testing.T, s *store.Store) {
+	t.Helper()
+	m.askOfAll(t, s)
+	for _, measure := range []question.Measure{question.Users, question.Sessions} {
+		line := &question.Series{Span: monthsSpan(), Metric: question.Metric{Measure: measure}, Interval: question.Month, AsOf: monthsStart}
+		series, err := s.Series(t.Context(), line)
+		must(t, err)
+		for i, p := range questiontest.Series(line, m.events).Series[0].Points {
+			if value := *series.Series[0].Points[i].Value; value != *p.Value {
+				t.Errorf("%v of %v: %v, want %v", measure, p.Start, value, *p.Value)
+			}
+		}
+	}
+}
+
+func monthsSpan() question.Span {
+	return question.Span{Start: monthsStart, End: monthsStart.AddDate(0, 0, monthsLong), Zone: time.UTC}
+}
+
+// askOfAll asks what needs no days.
+func (m *months) askOfAll(t *testing.T, s *store.Store) {
+	t.Helper()
+	for _, measure := range []question.Measure{question.Users, question.Sessions} {
+		rows := &question.Breakdown{Span: monthsSpan(), Metric: question.Metric{Measure: measure}, Groups: 3, AsOf: monthsStart,
+			By: question.Field{Column: question.EventName}}
+		got, err := s.Breakdown(t.Context(), rows)
+		must(t, err)
+		want := questiontest.Breakdown(rows, m.events)
+		for i, row := range want.Rows {
+			if *got.Rows[i].Metric != *row.Metric || got.Rows[i].Value != row.Value {
+				t.Errorf("%v by name: %v has %v, want %v with %v", measure, got.Rows[i].Value, *got.Rows[i].Metric, row.Value, *row.Metric)
+			}
+		}
+		if *got.Other != *want.Other {
+			t.Errorf("%v of other names: %v, want %v", measure, *got.Other, *want.Other)
+		}
+	}
+	st, err := s.Stats(t.Context(), monthsSpan().Start, monthsSpan().End)
+	must(t, err)
+	users := map[string]bool{}
+	for i := range m.events {
+		users[m.events[i].UserID] = true
+	}
+	if st.UniqueUsers != int64(len(users)) {
+		t.Errorf("%d users, want %d", st.UniqueUsers, len(users))
+	}
+}
