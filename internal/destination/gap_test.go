@@ -36,6 +36,8 @@ func TestAFullJournalForgetsNothing(t *testing.T) {
 	if at := w.manager.runnerOf("a").position().seq; at+1 >= w.log.State().FirstSeq {
 		t.Fatalf("there is no gap between %d, which is delivered, and %d", at, w.log.State().FirstSeq)
 	}
+	w.stop() // what was read ahead goes with the process
+	w.start()
 	away.Store(false)
 	until(t, "everything to come", func() bool { return len(r.got()) == w.sent })
 	w.send(10)
