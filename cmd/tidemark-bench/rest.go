@@ -17,7 +17,7 @@ import (
 // backlog is how far a service says that its roll-ups are behind.
 type backlog struct {
 	Rows         int `json:"untidy_rows"`
-	Days         int `json:"missing_days"`
+	Days         int `json:"missing_buckets"`
 	Declarations int `json:"missing_declarations"`
 }
 
@@ -101,7 +101,7 @@ func (s *service) backlog(ctx context.Context) (b backlog, err error) {
 func readBacklog(metrics io.Reader) (b backlog, err error) {
 	into := map[string]*int{
 		"tidemark_rollup_untidy_rows":          &b.Rows,
-		"tidemark_rollup_missing_days":         &b.Days,
+		"tidemark_rollup_missing_buckets":         &b.Days,
 		"tidemark_rollup_missing_declarations": &b.Declarations,
 	}
 	found := map[string]bool{}

@@ -84,14 +84,14 @@ func TestBacklogIsRead(t *testing.T) {
 # TYPE tidemark_rollup_untidy_rows gauge
 tidemark_rollup_untidy_rows{rollup="counts"} 200000
 tidemark_rollup_untidy_rows{rollup="ids"} 1.5e+06
-tidemark_rollup_missing_days 3
+tidemark_rollup_missing_buckets 3
 tidemark_rollup_missing_declarations 2
 `
 	got, err := readBacklog(strings.NewReader(metrics))
 	if want := (backlog{Rows: 1_700_000, Days: 3, Declarations: 2}); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
-	for _, bad := range []string{"", "tidemark_rollup_missing_days 3\n", strings.ReplaceAll(metrics, " 3\n", " x\n")} {
+	for _, bad := range []string{"", "tidemark_rollup_missing_buckets 3\n", strings.ReplaceAll(metrics, " 3\n", " x\n")} {
 		if _, err := readBacklog(strings.NewReader(bad)); err == nil {
 			t.Errorf("no error about %q", bad)
 		}

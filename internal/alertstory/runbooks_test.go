@@ -4,6 +4,8 @@ package alertstory
 
 import (
 	"bufio"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +24,12 @@ func TestEveryCommandOfTheRunbooksWorks(t *testing.T) {
 	promtool, manager := tooltest.Find(t, "promtool"), alertmanager(t)
 	s := serve(t, "")
 	if _, err := call(t, "POST", s.url("/api/analytics/track"), `{"event": "e", "event_id": "missed"}`); err != nil {
+		t.Fatal(err)
+	}
+	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(receiver.Close)
+	destination := `{"name": "failing", "kind": "webhook", "url": "` + receiver.URL + `", "allow_private_addresses": true}`
+	if _, err := call(t, "POST", s.url("/api/analytics/destinations"), destination); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the metric store answers", func() error { _, err := fetch(t, s.url("/api/v1/query?query=up")); return err })
@@ -45,7 +53,7 @@ func TestEveryCommandOfTheRunbooksWorks(t *testing.T) {
 		}
 	}
 	here := strings.NewReplacer("http://127.0.0.1:8080", s.url(""), "http://127.0.0.1:9093", manager,
-		"EVENT_ID", "missed", "seconds=30", "seconds=1")
+		"EVENT_ID", "missed", "destinations/NAME", "destinations/failing", "seconds=30", "seconds=1")
 	files, err := filepath.Glob("../../docs/runbooks/*.md")
 	if err != nil {
 		t.Fatal(err)

@@ -29,8 +29,9 @@ func TestKillMoving(t *testing.T) {
 		if url != "" {
 			data = append(data, "--database.url="+url)
 		}
-		kills := untilDone(t, append([]string{"import", in, "--state=" + in + ".state"}, data...)...)
-		kills += untilDone(t, append([]string{"export", "--output=" + out}, data...)...)
+		kills := untilDone(t, never, append([]string{"import", in, "--state=" + in + ".state"}, data...)...)
+		complete := func() bool { _, err := os.Stat(out); return err == nil } // it has its name once all is in it
+		kills += untilDone(t, complete, append([]string{"export", "--output=" + out}, data...)...)
 		t.Logf("killed %d times", kills)
 		seen := make([]int, n)
 		f, err := os.Open(out)
@@ -76,8 +77,11 @@ func writeEvents(t *testing.T, path string, n int) {
 	}
 }
 
-// untilDone runs a command and kills it at first, later and later, until it ends by itself.
-func untilDone(t *testing.T, args ...string) (kills int) {
+func never() bool { return false }
+
+// untilDone runs a command and kills it at first, later and later, until it ends by itself, or is
+// killed with its work done.
+func untilDone(t *testing.T, done func() bool, args ...string) (kills int) {
 	t.Helper()
 	path, err := program()
 	if err != nil {
@@ -98,5 +102,8 @@ func untilDone(t *testing.T, args ...string) (kills int) {
 		}
 		p.Kill()
 		kills++
+		if done() {
+			return kills
+		}
 	}
 }

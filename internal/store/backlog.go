@@ -30,8 +30,8 @@ func newBacklog() backlog {
 			Help: "Rows of roll-ups that wait to be put together with the others of their bucket, by roll-up; counted up to 200,000.",
 		}, []string{"rollup"}),
 		days: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "tidemark_rollup_missing_days",
-			Help: "Days whose events are not rolled up yet, so that questions about them are answered from the events.",
+			Name: "tidemark_rollup_missing_buckets",
+			Help: "Buckets of a day whose events are not rolled up yet, so that questions about them are answered from the events.",
 		}),
 		declarations: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tidemark_rollup_missing_declarations",

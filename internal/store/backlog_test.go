@@ -58,7 +58,7 @@ func TestBacklogIsMeasured(t *testing.T) {
 				must(t, err)
 				must(t, s.Close())
 				s = open(t, cfg)
-			}, "tidemark_rollup_missing_days")
+			}, "tidemark_rollup_missing_buckets")
 			step("filled again", tidy)
 		})
 	}
