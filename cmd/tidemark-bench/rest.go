@@ -101,7 +101,7 @@ func (s *service) backlog(ctx context.Context) (b backlog, err error) {
 func readBacklog(metrics io.Reader) (b backlog, err error) {
 	into := map[string]*int{
 		"tidemark_rollup_untidy_rows":          &b.Rows,
-		"tidemark_rollup_missing_buckets":         &b.Days,
+		"tidemark_rollup_missing_buckets":      &b.Days,
 		"tidemark_rollup_missing_declarations": &b.Declarations,
 	}
 	found := map[string]bool{}
