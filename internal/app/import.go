@@ -58,6 +58,11 @@ func (m Import) Run(ctx context.Context, cfg Config) (err error) {
 			return err
 		}
 	}
+	if same {
+		if err := m.emptyJournal(ctx, cfg); err != nil {
+			return err
+		}
+	}
 	to, err := m.Remote.or(func() (peer, error) { return openPeer(ctx, cfg, m.Log, true) })
 	if err != nil {
 		return err
@@ -94,6 +99,33 @@ func (m Import) inPlace(cfg Config) (bool, error) {
 	return true, nil
 }
 
+// emptyJournal stores in the embedded database what the journal holds, and has the journal forget
+// it. The target would store it all anew, and with it events that were deleted since.
+func (m Import) emptyJournal(ctx context.Context, cfg Config) (err error) {
+	source := m.embedded(cfg)
+	source.Data.Dir = m.From
+	from, err := openPeer(ctx, source, m.Log, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, from.close(ctx)) }()
+	if err := settle(ctx, from); err != nil {
+		return fmt.Errorf("storing what waits in the journal: %w", err)
+	}
+	parts, alone := from.(*partsPeer)
+	if !alone {
+		return errs.New(errs.Conflict, "a service runs on "+m.From+"; stop it first, or give this command a --data.dir of its own")
+	}
+	return parts.app.pipeline.Forget(ctx)
+}
+
+// embedded is the configuration of the service to read from, as far as it is that of this command.
+func (Import) embedded(cfg Config) Config {
+	source := Default()
+	source.Database.MemoryLimit, source.Database.QueryTimeout = cfg.Database.MemoryLimit, cfg.Database.QueryTimeout
+	return source
+}
+
 func nothing() error { return nil }
 
 func isPostgres(s string) bool {
@@ -126,8 +158,7 @@ func (m Import) rows(ctx context.Context, cfg Config, same bool) (transfer.Reade
 
 // fromService reads another service's events.
 func (m Import) fromService(ctx context.Context, cfg Config, same bool) (transfer.Reader, func() error, error) {
-	source := Default()
-	source.Database.MemoryLimit, source.Database.QueryTimeout = cfg.Database.MemoryLimit, cfg.Database.QueryTimeout
+	source := m.embedded(cfg)
 	if isPostgres(m.From) {
 		source.Data.Dir, source.Database.URL = filepath.Join(cfg.Data.Dir, "no-service"), m.From
 	} else {
@@ -138,7 +169,7 @@ func (m Import) fromService(ctx context.Context, cfg Config, same bool) (transfe
 	}
 	var from peer
 	var err error
-	if same { // its lock is this command's; what its journal holds, the target stores
+	if same { // its lock is this command's, and its journal is empty
 		var s *store.Store
 		s, err = openStore(ctx, source, newLogger(m.Log, cfg.Log.Format, slog.LevelWarn), nil)
 		from = &storePeer{s}

@@ -281,6 +281,12 @@ func (p *Pipeline) Flush(ctx context.Context) (int64, error) {
 	return int64(l.Pending), nil
 }
 
+// Forget drops from the journal all that is stored, whatever Config.Keep says.
+func (p *Pipeline) Forget(ctx context.Context) error {
+	c, _, _ := p.writer.progress.state()
+	return p.cfg.Log.Settle(ctx, c.Seq, c.Seq)
+}
+
 // Status tells how the store writer stands, without waiting.
 func (p *Pipeline) Status() Status {
 	return Status{Buffered: p.snapshot().Pending, LastFlush: p.writer.progress.flushed()}
