@@ -3,9 +3,6 @@ package destination
 import (
 	"encoding/json"
 	"errors"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
@@ -46,70 +43,11 @@ func (f *filter) passes(e *event.Event) bool {
 		return false
 	}
 	for i := range f.where {
-		if !meets(valueOf(e, f.where[i].Field), &f.where[i]) {
+		if !f.where[i].Meets(valueOf(e, f.where[i].Field)) {
 			return false
 		}
 	}
 	return true
-}
-
-// meets is what question says of conditions: a missing value equals nothing, is less than nothing
-// and contains nothing.
-func meets(v any, c *question.Condition) bool {
-	switch c.Op {
-	case question.Exists:
-		return (v != nil) == c.Value.Bool
-	case question.Contains:
-		if tags, ok := v.([]string); ok {
-			return slices.Contains(tags, c.Value.Text)
-		}
-		text, ok := v.(string)
-		return ok && strings.Contains(text, c.Value.Text)
-	case question.In:
-		for _, w := range c.List {
-			if order, same := compare(v, &w); same && order == 0 {
-				return true
-			}
-		}
-		return false
-	}
-	order, same := compare(v, &c.Value)
-	switch c.Op {
-	case question.Equal:
-		return same && order == 0
-	case question.NotEqual:
-		return !same || order != 0
-	case question.Less:
-		return same && order < 0
-	case question.LessEqual:
-		return same && order <= 0
-	case question.Greater:
-		return same && order > 0
-	}
-	return same && order >= 0
-}
-
-func compare(v any, w *question.Value) (order int, same bool) {
-	switch v := v.(type) {
-	case string:
-		return strings.Compare(v, w.Text), w.Kind == question.Text
-	case float64:
-		switch {
-		case v < w.Number:
-			order = -1
-		case v > w.Number:
-			order = 1
-		}
-		return order, w.Kind == question.Number
-	case bool:
-		if v != w.Bool {
-			order = 1
-		}
-		return order, w.Kind == question.Bool
-	case time.Time:
-		return v.Compare(w.Time), w.Kind == question.Time
-	}
-	return 0, false
 }
 
 // valueOf is a field as text, number, bool, time or tags; nil where there is none.

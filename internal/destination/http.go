@@ -3,11 +3,8 @@ package destination
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -74,11 +71,11 @@ func (h *httpSender) send(ctx context.Context, events []event.Event) (string, er
 	}
 	res, err := h.client.Do(r)
 	if err != nil {
-		return "", unreachable(err)
+		return "", &failure{cause: outbound.Cause(err)}
 	}
 	defer res.Body.Close()
 	reply, err := io.ReadAll(io.LimitReader(res.Body, maxReply))
-	status := statusText(res.StatusCode)
+	status := outbound.StatusText(res.StatusCode)
 	if res.StatusCode/100 != 2 {
 		return "", h.refusal(res, status, reply)
 	}
@@ -89,25 +86,6 @@ func (h *httpSender) send(ctx context.Context, events []event.Event) (string, er
 		return h.accepted(status, reply)
 	}
 	return status, nil
-}
-
-func statusText(code int) string {
-	return strings.TrimSpace(fmt.Sprint(code, " ", http.StatusText(code)))
-}
-
-// unreachable makes a failure of an error of the client, without the URL that it repeats.
-func unreachable(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	switch {
-	case errors.Is(err, outbound.ErrPrivate):
-		return &failure{cause: outbound.ErrPrivate.Error()}
-	case errors.Is(err, context.DeadlineExceeded):
-		return &failure{cause: "no answer in time"}
-	}
-	return &failure{cause: err.Error()}
 }
 
 // refusal makes a failure of an answer that is no success. Only those that speak of what was sent

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -61,7 +60,7 @@ func (p *poster) post(ctx context.Context, body []byte, header http.Header) (sta
 		if err != nil {
 			return "", nil, &failure{cause: "the answer broke off"}
 		}
-		return statusText(res.StatusCode), reply, nil
+		return outbound.StatusText(res.StatusCode), reply, nil
 	}
 	return "", nil, refused(res, p.hide(string(reply)))
 }
@@ -83,29 +82,16 @@ func (p *poster) hide(s string) string {
 	return s
 }
 
-func statusText(code int) string {
-	return strings.TrimSpace(fmt.Sprint(code, " ", http.StatusText(code)))
-}
-
-// unreachable makes a failure of an error of the client, without the URL that it repeats.
+// unreachable makes a failure of an error of the client. An address that may not be dialled is one
+// for good.
 func unreachable(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	switch {
-	case errors.Is(err, outbound.ErrPrivate):
-		return &failure{cause: outbound.ErrPrivate.Error(), permanent: true}
-	case errors.Is(err, context.DeadlineExceeded):
-		return &failure{cause: "no answer in time"}
-	}
-	return &failure{cause: err.Error()}
+	return &failure{cause: outbound.Cause(err), permanent: errors.Is(err, outbound.ErrPrivate)}
 }
 
 // refused makes a failure of an answer that is no success. A client error is for good, but for
 // those that say to come again.
 func refused(res *http.Response, reply string) error {
-	f := &failure{cause: "answered " + statusText(res.StatusCode)}
+	f := &failure{cause: "answered " + outbound.StatusText(res.StatusCode)}
 	if text := outbound.Printable(reply, shownBody); text != "" {
 		f.cause += ": " + text
 	}

@@ -1,7 +1,11 @@
 package outbound
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +21,27 @@ func RetryAfter(s string, longest time.Duration) time.Duration {
 		return min(max(time.Until(t), 0), longest)
 	}
 	return 0
+}
+
+// StatusText is the status of an answer for people, as 503 Service Unavailable.
+func StatusText(code int) string {
+	return strings.TrimSpace(fmt.Sprint(code, " ", http.StatusText(code)))
+}
+
+// Cause is why there was no answer, for people: an error of a http.Client without the URL that it
+// repeats, which may hold a secret.
+func Cause(err error) string {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	switch {
+	case errors.Is(err, ErrPrivate):
+		return ErrPrivate.Error()
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer in time"
+	}
+	return err.Error()
 }
 
 // Printable is the beginning of a text from outside, fit for a log line.

@@ -1,10 +1,6 @@
 package store
 
 import (
-	"cmp"
-	"slices"
-	"strings"
-
 	"github.com/tidemark-obs/tidemark/internal/declared"
 	"github.com/tidemark-obs/tidemark/internal/question"
 )
@@ -13,54 +9,11 @@ import (
 // decides it.
 func meetsAll(v any, where []question.Condition) bool {
 	for i := range where {
-		if !meets(v, &where[i]) {
+		if !where[i].Meets(v) {
 			return false
 		}
 	}
 	return true
-}
-
-func meets(v any, c *question.Condition) bool {
-	switch c.Op {
-	case question.Exists:
-		return (v != nil) == c.Value.Bool
-	case question.Contains:
-		text, ok := v.(string)
-		return ok && strings.Contains(text, c.Value.Text)
-	case question.In:
-		return slices.ContainsFunc(c.List, func(w question.Value) bool { order, same := compareTo(v, &w); return same && order == 0 })
-	}
-	order, same := compareTo(v, &c.Value)
-	switch c.Op {
-	case question.Equal:
-		return same && order == 0
-	case question.NotEqual:
-		return !same || order != 0
-	case question.Less:
-		return same && order < 0
-	case question.LessEqual:
-		return same && order <= 0
-	case question.Greater:
-		return same && order > 0
-	default:
-		return same && order >= 0
-	}
-}
-
-// compareTo is false where the values are of two kinds.
-func compareTo(v any, w *question.Value) (order int, same bool) {
-	switch v := v.(type) {
-	case string:
-		return strings.Compare(v, w.Text), w.Kind == question.Text
-	case float64:
-		return cmp.Compare(v, w.Number), w.Kind == question.Number
-	case bool:
-		if v != w.Bool {
-			order = 1
-		}
-		return order, w.Kind == question.Bool
-	}
-	return 0, false
 }
 
 // selection is which values conditions on a dimension let through.
