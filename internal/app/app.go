@@ -121,6 +121,7 @@ func (a *App) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.cfg.Retention.announce(a.logger)
 	a.logger.Info("tidemark is ready", "version", Version(), "address", a.instance(),
 		"store", a.store.Dialect(), "took", time.Since(began).Round(time.Millisecond).String())
 	return nil
@@ -188,7 +189,6 @@ func (a *App) openStore(ctx context.Context) error {
 		return err
 	}
 	a.store = s
-	a.cfg.Retention.announce(a.logger)
 	a.registry.MustRegister(s.Collectors()...)
 	a.started("store", func(context.Context) error { return s.Close() })
 	return nil

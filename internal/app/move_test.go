@@ -199,3 +199,17 @@ func TestBadRowsAreToldOf(t *testing.T) {
 		t.Errorf("%d events", n)
 	}
 }
+
+// TestOnlyTheServiceSpeaksOfRetention: who exports wants no warning of what a service would do.
+func TestOnlyTheServiceSpeaksOfRetention(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	var served, exported bytes.Buffer
+	stop(t, start(t, cfg, Options{Log: &served}))
+	if err := (Export{Path: filepath.Join(t.TempDir(), "all.ndjson"), Log: &exported}).Run(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	const warning = "retention.events"
+	if !strings.Contains(served.String(), warning) || strings.Contains(exported.String(), warning) {
+		t.Errorf("the service said:\n%sthe export said:\n%s", served.String(), exported.String())
+	}
+}

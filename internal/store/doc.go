@@ -1,10 +1,10 @@
 // Package store keeps events, the journal's cursor and what else must survive in one database:
 // the embedded DuckDB, or PostgreSQL.
 //
-// It promises that a Batch is stored in one transaction or not at all: its events, the receipts
-// and dead letters beside them, the totals of metrics made from them, and the cursor row that says so. An event_id is stored once, for
-// at least Window after it was first received, by whatever replica and under whatever timestamp;
-// deleting an event does not make its id new.
+// It promises that a Batch is stored in one transaction or not at all: its events, the receipts and
+// dead letters beside them, the totals of metrics made from them, and the cursor row that says so.
+// An event_id is stored once, for at least Window after it was first received, by whatever replica
+// and under whatever timestamp; deleting an event does not make its id new.
 //
 //	Commit ─▶ fence (cursor row) ─▶ duplicates out ─▶ events in ─▶ cursor row on ─▶ COMMIT
 //
@@ -14,10 +14,11 @@
 // the disk, and grows in memory.
 //
 // The events are also counted, by minute, hour and day and a few columns, in the transaction that
-// stores, changes or deletes them, and their users and sessions are sketched; questions that these
-// roll-ups can answer are answered from them: counts exactly, users and sessions within a bound. So
-// are declared dimensions and numbers, by hour and day: all processes count what any of them
-// declares, and an answer says how far off it may be where a dimension has more values than it may.
+// stores, changes or deletes them, and their users and sessions are sketched; the background adds
+// totals by one column, and sketches of many days. Questions that these roll-ups can answer are
+// answered from them: counts exactly, users and sessions within a bound. So are declared dimensions
+// and numbers, by hour and day: all processes count what any of them declares, and an answer says
+// how far off it may be where a dimension has more values than it may.
 //
 // Every error has a kind: Invalid when the data itself is refused and the same data will be
 // refused again, Unavailable when the database is away, full or slow and a retry helps, Conflict
