@@ -90,7 +90,7 @@ func TestReload(t *testing.T) {
 
 	rewrite(t, file, strings.Replace(levelRules, "level * 2", "level *", 1))
 	_, err := w.Prepare(cfg)
-	if err == nil || !strings.Contains(err.Error(), file+": 6:") {
+	if err == nil || !strings.Contains(err.Error(), file+":6: ") {
 		t.Fatalf("a broken file: %v", err)
 	}
 	if v := w.waitFor(`level:double + 0 * time()`); v != "12" {
