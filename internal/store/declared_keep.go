@@ -303,9 +303,8 @@ func (s *Store) keepDeclared(ctx context.Context, ses session, all *declarations
 
 // mergeDeclared adds what there is in buckets of a width to their rows.
 func (s *Store) mergeDeclared(ctx context.Context, ses session, all *declarations, width time.Duration, deltas portions) error {
-	names, buckets := map[string]bool{}, make([]time.Time, 0, len(deltas))
-	for at, list := range deltas {
-		buckets = append(buckets, at)
+	names, buckets := map[string]bool{}, slices.SortedFunc(maps.Keys(deltas), time.Time.Compare)
+	for _, list := range deltas {
 		for _, m := range list {
 			for name := range m {
 				names[name] = true
@@ -317,7 +316,7 @@ func (s *Store) mergeDeclared(ctx context.Context, ses session, all *declaration
 	}
 	condition := func(args *arguments) string {
 		return "declaration IN (" + all.ids() + ") AND width = " + args.bind(int32(width/time.Second)) + " AND NOT fresh AND " +
-			within(truncated(buckets, width), s, args) + " AND (event_name IS NULL OR event_name IN (SELECT unnest(" +
+			within(buckets, s, args) + " AND (event_name IS NULL OR event_name IN (SELECT unnest(" +
 			args.bind(s.d.texts(slices.Collect(maps.Keys(names)))) + "::text[])))"
 	}
 	sums := portions{}

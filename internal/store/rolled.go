@@ -100,6 +100,11 @@ func pieces(start, end time.Time, levels []time.Duration, floors *floors) []piec
 	return append(append(left, piece{width: width, from: from, to: to}), right...)
 }
 
+// hasBuckets reports whether roll-ups answer for some of a span.
+func hasBuckets(list []piece) bool {
+	return slices.ContainsFunc(list, func(p piece) bool { return p.width > 0 })
+}
+
 // cut reads fewer events at both ends of a span: where less is expected in what does not belong to
 // it, that is taken from a whole bucket. Nothing is expected after now.
 func cut(list []piece, levels []time.Duration, floors *floors, now time.Time) []piece {
@@ -260,7 +265,7 @@ func (s *Store) fromRollups(ctx context.Context, db *sqlx.DB, m *measurement) (r
 		return nil, nil, false, err
 	}
 	list := pieces(start, end, levels, &state.floors)
-	if !slices.ContainsFunc(list, func(p piece) bool { return p.width > 0 }) {
+	if !hasBuckets(list) {
 		return nil, nil, false, nil
 	}
 	if m.distinct() {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 	"strconv"
 	"strings"
@@ -147,58 +146,20 @@ func compileStats(list []piece, args *arguments) string {
 	return query + statsOf + selectSums + byKind
 }
 
-func hasBuckets(list []piece) bool {
-	return slices.ContainsFunc(list, func(p piece) bool { return p.width > 0 })
-}
-
 // sketchedUsers estimates the number of users. Users that were deleted of late and are still in the
 // sketches make its bound wider.
-func (*Store) sketchedUsers(ctx context.Context, tx *sqlx.Tx, st *Stats, list []piece) error {
-	list, err := widen(ctx, tx, nil, list)
+func (s *Store) sketchedUsers(ctx context.Context, tx *sqlx.Tx, st *Stats, list []piece) error {
+	users := &measurement{metric: question.Metric{Measure: question.Users}}
+	cells, _, err := s.idsFromRollups(ctx, tx, users, list, false)
 	if err != nil {
 		return err
 	}
-	var args arguments
-	var parts []string
-	for _, condition := range rolledRows(list, &args) {
-		parts = append(parts, "SELECT users AS ids, NULL::text AS id, lost FROM rollup_ids WHERE "+condition+" AND event_name IS NULL")
-	}
-	for _, p := range list {
-		if p.width == 0 {
-			parts = append(parts, "SELECT DISTINCT NULL::bytea AS ids, user_id AS id, 0::bigint AS lost FROM events WHERE ts >= "+
-				args.bind(p.from)+" AND ts < "+args.bind(p.to)+" AND user_id IS NOT NULL")
+	for _, r := range cells { // one, or none where there are no rows
+		if n := r.Value.Float64; n > 0 {
+			st.UniqueUsers, st.UsersBound = int64(n), SketchBound+float64(r.Lost)/n
 		}
 	}
-	rows, err := tx.QueryContext(ctx, strings.Join(parts, " UNION ALL "), args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	all := sketch{wide: true}
-	var lost int64
-	for rows.Next() {
-		var ids []byte
-		var id sql.NullString
-		var gone int64
-		if err := rows.Scan(&ids, &id, &gone); err != nil {
-			return err
-		}
-		lost += gone
-		if id.Valid {
-			all.add(hashID(id.String))
-		} else if err := all.merge(ids); err != nil {
-			return err
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	n, err := all.estimate()
-	if err == nil && n > 0 {
-		st.UniqueUsers = n
-		st.UsersBound = SketchBound + float64(lost)/float64(n)
-	}
-	return err
+	return nil
 }
 
 // usersFromRollups finds the users with the most events, among those that the buckets keep.

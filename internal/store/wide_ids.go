@@ -111,18 +111,16 @@ func covered(p piece, wide []wideBucket) []piece {
 // wideOf takes the rows of the wide buckets that days lie in, of the names that they have, and adds
 // the days. They are what has yet to be added to those days.
 func (s *Store) wideOf(ctx context.Context, ses session, days sketches) (sketches, error) {
-	var first, last time.Time
+	var dates []time.Time
 	for key := range days {
-		if key.width == day && (first.IsZero() || key.bucket.Before(first)) {
-			first = key.bucket
-		}
-		if key.width == day && key.bucket.After(last) {
-			last = key.bucket
+		if key.width == day {
+			dates = append(dates, key.bucket)
 		}
 	}
-	if first.IsZero() {
+	if len(dates) == 0 {
 		return nil, nil
 	}
+	first, last := slices.MinFunc(dates, time.Time.Compare), slices.MaxFunc(dates, time.Time.Compare)
 	there, err := wideBuckets(ctx, ses, first.Add(-wideLevels[0]), last.Add(day))
 	if err != nil || len(there) == 0 {
 		return nil, err
