@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/declared"
+	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/pgtest"
 	"github.com/tidemark-obs/tidemark/internal/store"
 	"github.com/tidemark-obs/tidemark/internal/store/storetest"
@@ -36,6 +37,65 @@ func open(t testing.TB, cfg store.Config) *store.Store {
 func databases(b *testing.B, run func(b *testing.B, cfg store.Config)) {
 	b.Run("duckdb", func(b *testing.B) { run(b, store.Config{Dir: b.TempDir()}) })
 	b.Run("postgres", func(b *testing.B) { run(b, store.Config{URL: pgtest.Start(b).Database(b)}) })
+}
+
+// benchRows is how many events a benchmark of a large database is to have.
+func benchRows(b *testing.B) int {
+	rows, err := strconv.Atoi(os.Getenv("TIDEMARK_BENCH_ROWS"))
+	if err != nil {
+		b.Skip("TIDEMARK_BENCH_ROWS is not set")
+	}
+	return rows
+}
+
+// kept names the databases that stay for the next run: DuckDB's directory is TIDEMARK_BENCH_DIR, the
+// address of PostgreSQL's TIDEMARK_BENCH_URL. Without them nothing stays.
+func kept(cfg store.Config) store.Config {
+	if dir := os.Getenv("TIDEMARK_BENCH_DIR"); dir != "" && cfg.URL == "" {
+		cfg.Dir = dir
+	}
+	if url := os.Getenv("TIDEMARK_BENCH_URL"); url != "" && cfg.URL != "" {
+		cfg.URL = url
+	}
+	return cfg
+}
+
+// pastDays is what the events of a past are spread over.
+const pastDays = 90
+
+// spread puts events into their places among so many that lie evenly over the days after start.
+func spread(events []event.Event, start time.Time, first, rows int) {
+	for i := range events {
+		e := &events[i]
+		late := e.ReceivedAt.Sub(e.Timestamp)
+		e.ReceivedAt = start.Add(pastDays * 24 * time.Hour / time.Duration(rows) * time.Duration((first+i)%rows)).Truncate(time.Microsecond)
+		e.Timestamp = e.ReceivedAt.Add(-late)
+	}
+}
+
+// fillPast stores a past in the order of time, each event as a change makes it. What a cursor says
+// is stored stays as it is.
+func fillPast(b *testing.B, s *store.Store, c store.Cursor, start time.Time, rows int, change func(*event.Event)) {
+	const size = 10_000
+	g := storetest.NewGenerator(1, start)
+	for first := int(c.Seq) * size; first < rows; first += size {
+		batch := store.Batch{From: c, Seq: c.Seq + 1, Events: g.Events(size)}
+		spread(batch.Events, start, first, rows)
+		for i := range batch.Events {
+			change(&batch.Events[i])
+		}
+		result, err := s.Commit(b.Context(), &batch)
+		if err != nil {
+			b.Fatal(err)
+		}
+		c = result.Cursor
+	}
+}
+
+func tidy(b *testing.B, s *store.Store) {
+	if err := s.TidyRollups(b.Context()); err != nil {
+		b.Fatal(err)
+	}
 }
 
 // commit stores the next batch and returns the cursor after it.
@@ -122,10 +182,7 @@ func BenchmarkMetricsOfEvents(b *testing.B) {
 // BenchmarkGrow fills an empty database with TIDEMARK_BENCH_ROWS events and prints how fast each
 // tenth went, and what it took of disk and memory.
 func BenchmarkGrow(b *testing.B) {
-	rows, err := strconv.Atoi(os.Getenv("TIDEMARK_BENCH_ROWS"))
-	if err != nil {
-		b.Skip("TIDEMARK_BENCH_ROWS is not set")
-	}
+	rows := benchRows(b)
 	const size = 5_000
 	databases(b, func(b *testing.B, cfg store.Config) {
 		s := open(b, cfg)

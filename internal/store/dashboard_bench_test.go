@@ -14,18 +14,13 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/store"
-	"github.com/tidemark-obs/tidemark/internal/store/storetest"
 )
 
 // BenchmarkDashboard fills a database with TIDEMARK_BENCH_ROWS events over 90 days and prints how
 // long each question of a dashboard takes, first with rows of roll-ups that wait to be put together
-// and then at rest. TIDEMARK_BENCH_DIR keeps DuckDB's file for the next run, TIDEMARK_BENCH_URL
-// names a PostgreSQL database that is kept; what is kept is asked at rest only.
+// and then at rest. What is kept from a run before is asked at rest only.
 func BenchmarkDashboard(b *testing.B) {
-	rows, err := strconv.Atoi(os.Getenv("TIDEMARK_BENCH_ROWS"))
-	if err != nil {
-		b.Skip("TIDEMARK_BENCH_ROWS is not set")
-	}
+	rows := benchRows(b)
 	set, err := declared.New(declared.Config{
 		Dimensions: []declared.DimensionConfig{{Property: "plan"}, {Property: "country"}},
 		Numbers:    []declared.NumberConfig{{Property: "amount"}},
@@ -35,12 +30,7 @@ func BenchmarkDashboard(b *testing.B) {
 	}
 	end := time.Date(2025, 4, 1, 13, 37, 11, 0, time.UTC)
 	databases(b, func(b *testing.B, cfg store.Config) {
-		if dir := os.Getenv("TIDEMARK_BENCH_DIR"); dir != "" && cfg.URL == "" {
-			cfg.Dir = dir
-		}
-		if url := os.Getenv("TIDEMARK_BENCH_URL"); url != "" && cfg.URL != "" {
-			cfg.URL = url
-		}
+		cfg = kept(cfg)
 		cfg.Declared, cfg.Now = set, func() time.Time { return end }
 		cfg.Keep = store.Keep{Minute: 7 * 24 * time.Hour, Hour: 400 * 24 * time.Hour}
 		s := open(b, cfg)
@@ -51,7 +41,7 @@ func BenchmarkDashboard(b *testing.B) {
 		}
 		if c.Seq == 0 {
 			began := time.Now()
-			fillDashboard(b, s, c, end, rows)
+			fillPast(b, s, c, end.AddDate(0, 0, -pastDays), rows, visitors())
 			fmt.Printf("%s stored in %v\n", s.Dialect(), time.Since(began).Round(time.Second))
 			store.Vacuum(b, s)
 			askDashboard(b, s, end, "fresh")
@@ -64,35 +54,19 @@ func BenchmarkDashboard(b *testing.B) {
 	})
 }
 
-const dashboardDays = 90
-
-// fillDashboard stores events in the order of time: 50 names, from which type and severity follow,
-// five sources and 100,000 users, the first of each the most frequent.
-func fillDashboard(b *testing.B, s *store.Store, c store.Cursor, end time.Time, rows int) {
-	span := dashboardDays * 24 * time.Hour
-	g, r := storetest.NewGenerator(1, end.Add(-span)), rand.New(rand.NewPCG(1, 1))
+// visitors gives events 50 names, from which type and severity follow, five sources and 100,000 users,
+// the first of each the most frequent.
+func visitors() func(*event.Event) {
+	r := rand.New(rand.NewPCG(1, 1))
 	rank := func(n int) int { return int(math.Pow(float64(n+1), r.Float64())) - 1 }
-	const size = 10_000
-	for i := 0; i < rows; i += size {
-		batch := store.Batch{From: c, Seq: c.Seq + 1, Events: g.Events(size)}
-		for k := range batch.Events {
-			e := &batch.Events[k]
-			late := e.ReceivedAt.Sub(e.Timestamp)
-			e.ReceivedAt = end.Add(-span + span/time.Duration(rows)*time.Duration(i+k)).Truncate(time.Microsecond)
-			e.Timestamp = e.ReceivedAt.Add(-late)
-			name := rank(50)
-			e.Name, e.Type, e.Severity = "event_"+strconv.Itoa(name), event.Types[name%len(event.Types)], event.Severities[name%3]
-			user := rank(100_000)
-			e.UserID, e.SessionID = "user-"+strconv.Itoa(user), fmt.Sprintf("session-%d-%d", user, e.Timestamp.Unix()/1800)
-			e.Source = "source/" + strconv.Itoa(rank(5))
-			e.Properties = fmt.Appendf(nil, `{"path":"/item/%d","plan":"plan%d","country":"c%d","amount":%d.%d}`,
-				r.IntN(90_000), rank(5), rank(56), 100+r.IntN(900), r.IntN(100))
-		}
-		result, err := s.Commit(b.Context(), &batch)
-		if err != nil {
-			b.Fatal(err)
-		}
-		c = result.Cursor
+	return func(e *event.Event) {
+		name := rank(50)
+		e.Name, e.Type, e.Severity = "event_"+strconv.Itoa(name), event.Types[name%len(event.Types)], event.Severities[name%3]
+		user := rank(100_000)
+		e.UserID, e.SessionID = "user-"+strconv.Itoa(user), fmt.Sprintf("session-%d-%d", user, e.Timestamp.Unix()/1800)
+		e.Source = "source/" + strconv.Itoa(rank(5))
+		e.Properties = fmt.Appendf(nil, `{"path":"/item/%d","plan":"plan%d","country":"c%d","amount":%d.%d}`,
+			r.IntN(90_000), rank(5), rank(56), 100+r.IntN(900), r.IntN(100))
 	}
 }
 
@@ -108,6 +82,7 @@ var dashboardQuestions = []dashboardQuestion{
 	{name: "series count by event_type", metric: "count", by: "event_type", series: true},
 	{name: "series count of a name", metric: "count", where: `[{"field":"event_name","op":"=","value":"event_14"}]`, series: true},
 	{name: "series users", metric: "users", series: true},
+	{name: "series users by event_name", metric: "users", by: "event_name", series: true},
 	{name: "top event_name", metric: "count", by: "event_name"},
 	{name: "top event_type", metric: "count", by: "event_type"},
 	{name: "top source", metric: "count", by: "source"},
@@ -126,7 +101,7 @@ func askDashboard(b *testing.B, s *store.Store, end time.Time, state string) {
 	if n, err := strconv.Atoi(os.Getenv("TIDEMARK_BENCH_ROUNDS")); err == nil {
 		rounds = n
 	}
-	ranges := []int{1, 7, 30, dashboardDays}
+	ranges := []int{1, 7, 30, pastDays}
 	only := os.Getenv("TIDEMARK_BENCH_ONLY")
 	took := map[string][]time.Duration{}
 	r := rand.New(rand.NewPCG(1, 2))

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql/driver"
-	"fmt"
 	"testing"
 
 	dto "github.com/prometheus/client_model/go"
@@ -64,17 +63,6 @@ func CommitWithoutRollups(ctx context.Context, s *Store, b *Batch) (result Resul
 		return err
 	})
 	return result, err
-}
-
-// RollupSizes says how many rows of declared roll-ups there are and how large they are.
-func RollupSizes(t testing.TB, s *Store) string {
-	t.Helper()
-	var n, bytes int64
-	err := s.p.admin.QueryRow("SELECT count(*), coalesce(sum(octet_length(data)), 0) FROM rollup_values").Scan(&n, &bytes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("%d rows of %d bytes", n, bytes)
 }
 
 // OnlyWideSketches deletes the sketches of hours and days for which there are some of many days, and

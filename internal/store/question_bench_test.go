@@ -7,46 +7,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/store"
-	"github.com/tidemark-obs/tidemark/internal/store/storetest"
 )
 
 // BenchmarkQuestions fills a database with TIDEMARK_BENCH_ROWS events over 90 days and prints how
-// long each question takes. TIDEMARK_BENCH_DIR keeps DuckDB's file for the next run, and
-// TIDEMARK_BENCH_MEMORY is its memory limit.
+// long each question takes. TIDEMARK_BENCH_MEMORY is DuckDB's memory limit.
 func BenchmarkQuestions(b *testing.B) {
-	rows, err := strconv.Atoi(os.Getenv("TIDEMARK_BENCH_ROWS"))
-	if err != nil {
-		b.Skip("TIDEMARK_BENCH_ROWS is not set")
-	}
+	rows := benchRows(b)
 	start := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
-	span := question.Span{Start: start, End: start.AddDate(0, 0, 90), Zone: time.UTC}
+	span := question.Span{Start: start, End: start.AddDate(0, 0, pastDays), Zone: time.UTC}
 	databases(b, func(b *testing.B, cfg store.Config) {
-		if dir := os.Getenv("TIDEMARK_BENCH_DIR"); dir != "" && cfg.URL == "" {
-			cfg.Dir = dir
-		}
+		cfg = kept(cfg)
 		cfg.MemoryLimit = os.Getenv("TIDEMARK_BENCH_MEMORY")
 		s := open(b, cfg)
 		c, err := s.Cursor(b.Context(), "questions")
 		if err != nil {
 			b.Fatal(err)
 		}
-		g := storetest.NewGenerator(1, start)
-		for i := int(c.Seq) * 10_000; i < rows; i += 10_000 {
-			batch := store.Batch{From: c, Seq: c.Seq + 1, Events: g.Events(10_000)}
-			for k := range batch.Events {
-				e := &batch.Events[k]
-				late := e.ReceivedAt.Sub(e.Timestamp)
-				e.ReceivedAt = start.Add(span.End.Sub(start) / time.Duration(rows) * time.Duration(i+k)).Truncate(time.Microsecond)
-				e.Timestamp = e.ReceivedAt.Add(-late)
-			}
-			result, err := s.Commit(b.Context(), &batch)
-			if err != nil {
-				b.Fatal(err)
-			}
-			c = result.Cursor
-		}
+		fillPast(b, s, c, start, rows, func(*event.Event) {})
 		store.Vacuum(b, s)
 		for _, q := range questions(s, span) {
 			best := time.Hour

@@ -7,11 +7,35 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidemark-obs/tidemark/internal/declared"
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/pgtest"
 	"github.com/tidemark-obs/tidemark/internal/store"
 	"github.com/tidemark-obs/tidemark/internal/store/storetest"
 )
+
+// declaredShop declares three dimensions, one of which has far more values than are kept, and two
+// numbers.
+func declaredShop(b *testing.B) *declared.Set {
+	set, err := declared.New(declared.Config{
+		Dimensions: []declared.DimensionConfig{{Property: "plan"}, {Property: "country"}, {Property: "path"}},
+		Numbers:    []declared.NumberConfig{{Property: "amount"}, {Property: "ms"}},
+	}, "statistics")
+	if err != nil {
+		b.Fatal(err)
+	}
+	return set
+}
+
+// shopEvents makes events with what declaredShop declares.
+func shopEvents(g *storetest.Generator, r *rand.Rand, n int) []event.Event {
+	list := g.Events(n)
+	for i := range list {
+		list[i].Properties = fmt.Appendf(nil, `{"plan":%q,"amount":%d.5,"path":"/catalogue/%d","country":"c%d","ms":%.2f}`,
+			[]string{"free", "pro", "team"}[r.IntN(3)], r.IntN(100_000), int(r.ExpFloat64()*500), int(r.ExpFloat64()*8), r.ExpFloat64()*200)
+	}
+	return list
+}
 
 // counting is one of two stores that take the same events by turns.
 type counting struct {
@@ -70,9 +94,7 @@ func (c *counting) open(b *testing.B, cfg store.Config, declares, counts bool) {
 	}
 	cfg.Keep.Minute = 7 * 24 * time.Hour
 	c.s = open(b, cfg)
-	if err := c.s.TidyRollups(b.Context()); err != nil { // declares, and knows which minutes are too old
-		b.Fatal(err)
-	}
+	tidy(b, c.s) // declares, and knows which minutes are too old
 	if c.commit = c.s.Commit; !counts {
 		c.commit = func(ctx context.Context, batch *store.Batch) (store.Result, error) {
 			return store.CommitWithoutRollups(ctx, c.s, batch)
@@ -82,7 +104,7 @@ func (c *counting) open(b *testing.B, cfg store.Config, declares, counts bool) {
 
 func rollupCost(b *testing.B, both [2]*counting, past bool, size int) {
 	const rows, tidyEach = 1_000_000, 200_000
-	start := time.Now().AddDate(0, 0, -90)
+	start := time.Now().AddDate(0, 0, -pastDays)
 	g, r := storetest.NewGenerator(1, start), rand.New(rand.NewPCG(1, 2))
 	stored := 0
 	if !past {
@@ -90,22 +112,15 @@ func rollupCost(b *testing.B, both [2]*counting, past bool, size int) {
 	}
 	for b.Loop() {
 		events := shopEvents(g, r, size)
-		for i := range events {
-			if past {
-				e := &events[i]
-				late := e.ReceivedAt.Sub(e.Timestamp)
-				e.ReceivedAt = start.Add(90 * 24 * time.Hour / rows * time.Duration((stored+i)%rows)).Truncate(time.Microsecond)
-				e.Timestamp = e.ReceivedAt.Add(-late)
-			}
+		if past {
+			spread(events, start, stored, rows)
 		}
 		first := r.IntN(2)
 		both[first].store(b, events)
 		both[1-first].store(b, events)
 		if stored += size; stored/tidyEach != (stored-size)/tidyEach {
 			began := time.Now()
-			if err := both[0].s.TidyRollups(b.Context()); err != nil {
-				b.Fatal(err)
-			}
+			tidy(b, both[0].s)
 			both[0].tidied += time.Since(began)
 		}
 	}

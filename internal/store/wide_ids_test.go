@@ -7,7 +7,8 @@ import (
 )
 
 func TestWideBucketsCoverDays(t *testing.T) {
-	at := func(d int) time.Time { return sketchStart.AddDate(0, 0, d) }
+	start := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+	at := func(d int) time.Time { return start.AddDate(0, 0, d) }
 	bucket := func(days, d int) wideBucket { return wideBucket{time.Duration(days) * day, at(d)} }
 	part := func(days, from, to int) piece {
 		return piece{width: time.Duration(days) * day, from: at(from), to: at(to)}
