@@ -20,15 +20,7 @@ func TestEachTargetOfDestinationsIsMissedAlone(t *testing.T) {
 		d := &delivering{One: moved{Events: 1, PerSecond: 50_000},
 			Without: []throughput{{StoredPerSecond: 900}, {StoredPerSecond: 1100}}, Beside: []throughput{{StoredPerSecond: 800}, {StoredPerSecond: 900}}}
 		change(d)
-		var names []string
-		for _, v := range d.judge() {
-			if !v.Pass {
-				names = append(names, v.Name)
-			}
-		}
-		if missed == "" && len(names) > 0 || missed != "" && (len(names) != 1 || !strings.HasPrefix(names[0], missed)) {
-			t.Errorf("missed %q, want only %q", names, missed)
-		}
+		wantMissed(t, d.judge(), missed)
 	}
 	if all := new(delivering).judge(); len(all) > 0 {
 		t.Errorf("verdicts without measurements: %v", all)

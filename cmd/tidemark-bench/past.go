@@ -213,17 +213,11 @@ func (a *asking) account(context.Context) error {
 }
 
 // weigh says what an event takes of the disk, once the database is closed.
-func (a *asking) weigh(ctx context.Context) error {
-	l, err := a.service.ledger(ctx)
-	if err != nil {
+func (a *asking) weigh(ctx context.Context) (err error) {
+	if a.Ledger, err = a.service.ledger(ctx); err != nil {
 		return err
 	}
-	if err := a.service.stop(); err != nil {
-		return err
-	}
-	after, err := a.db.size(ctx)
-	if err == nil {
-		a.Bytes = ratio(float64(after-a.before), float64(l.Stored))
-	}
+	err = a.running.weigh(ctx)
+	a.Bytes = a.BytesPerEvent
 	return err
 }

@@ -70,15 +70,7 @@ func TestEachTargetOfQuestionsIsMissedAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			few, all := goodPast(c.database)
 			c.change(few, all)
-			var missed []string
-			for _, v := range judgePast([]*past{few, all}) {
-				if !v.Pass {
-					missed = append(missed, v.Name)
-				}
-			}
-			if c.missed == "" && len(missed) > 0 || c.missed != "" && (len(missed) != 1 || !strings.HasPrefix(missed[0], c.missed)) {
-				t.Errorf("missed %q, want only %q", missed, c.missed)
-			}
+			wantMissed(t, judgePast([]*past{few, all}), c.missed)
 		})
 	}
 }
