@@ -1,10 +1,10 @@
 package destination
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/url"
 	"regexp"
@@ -100,6 +100,7 @@ const (
 	defaultBytes   = 450_000 // Segment takes 500 KB
 	defaultLinger  = 200 * time.Millisecond
 	defaultTimeout = 10 * time.Second
+	maxEvents      = 10_000 // of a batch
 	maxNames       = 100
 	maxFields      = 100
 )
@@ -156,7 +157,7 @@ func (c *Config) check() error {
 		f.add("/ca", "must be certificates as PEM, at most 20000 characters")
 	}
 	b := c.Batch
-	if b.Events < 0 || b.Events > 10_000 || b.Bytes < 0 || b.Bytes > 4<<20 || b.LingerMS < 0 || b.LingerMS > 60_000 {
+	if b.Events < 0 || b.Events > maxEvents || b.Bytes < 0 || b.Bytes > 4<<20 || b.LingerMS < 0 || b.LingerMS > 60_000 {
 		f.add("/batch", "must have at most 10000 events, 4194304 bytes and 60000 linger_ms")
 	}
 	if !(c.RatePerSecond >= 0 && c.RatePerSecond <= 1e9) {
@@ -244,7 +245,7 @@ func (c *Config) checkFilter(f *faults) {
 	p.Where("/filter/where", c.Filter.Where)
 	if err := p.Err(); err != nil {
 		var e *errs.Error
-		if asError(err, &e) {
+		if errors.As(err, &e) {
 			*f = append(*f, e.Fields...)
 		}
 	}
@@ -263,11 +264,14 @@ func (c *Config) checkTransform(f *faults) {
 			f.add("/transform/rename", "must give names of 1 to 100 characters")
 		}
 	}
-	for place, list := range map[string][]string{"/transform/drop": t.Drop, "/transform/hash": t.Hash} {
-		for i, name := range list {
+	for _, x := range []struct {
+		place string
+		list  []string
+	}{{"/transform/drop", t.Drop}, {"/transform/hash", t.Hash}} {
+		for i, name := range x.list {
 			field, fault := question.ParseField(name)
 			if fault != "" || len(field.Path) == 0 && !slices.Contains(maskable, field.Column) {
-				f.add(place+"/"+strconv.Itoa(i), "must be user_id, anonymous_id, session_id, ip_address, user_agent, referrer, or a property as properties.email")
+				f.add(x.place+"/"+strconv.Itoa(i), "must be user_id, anonymous_id, session_id, ip_address, user_agent, referrer, or a property as properties.email")
 			}
 		}
 	}
@@ -275,8 +279,7 @@ func (c *Config) checkTransform(f *faults) {
 
 func readConfig(raw []byte) (Config, error) {
 	var c Config
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if err := d.Decode(&c); err != nil {
+	if err := json.Unmarshal(raw, &c); err != nil {
 		return c, errs.Wrap(errs.Internal, "the configuration of a destination cannot be read", err)
 	}
 	return c, nil

@@ -3,6 +3,7 @@ package destination
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/telemetry/otlp/otlptest"
 )
 
@@ -232,5 +234,48 @@ func TestKafka(t *testing.T) {
 	}
 	if len(last) != 10 {
 		t.Errorf("%d keys, want the ten persons", len(last))
+	}
+}
+
+// A stream may say yes to a batch only when it has all of it, be the batch as large as may be.
+func TestNATSWaitsForAWholeBatch(t *testing.T) {
+	s := natsServer(t, t.TempDir(), -1, false)
+	defer func() { s.Shutdown(); s.WaitForShutdown() }()
+	ok := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	nc, err := nats.Connect(s.ClientURL())
+	ok(err)
+	defer nc.Close()
+	_, err = nc.Subscribe("$JS.API.STREAM.NAMES", func(m *nats.Msg) {
+		_ = m.Respond([]byte(`{"type":"io.nats.jetstream.api.v1.stream_names_response","total":1,"limit":1024,"streams":["LATE"]}`))
+	})
+	ok(err)
+	var held []*nats.Msg
+	_, err = nc.Subscribe("events", func(m *nats.Msg) {
+		if held = append(held, m); len(held) < maxEvents {
+			return
+		}
+		for n, m := range held {
+			_ = m.Respond(fmt.Appendf(nil, `{"stream":"LATE","seq":%d}`, n+1))
+		}
+	})
+	ok(err)
+	ok(nc.Flush())
+	c := Config{Settings: Settings{Name: "n", Kind: NATS, URL: s.ClientURL(), Subject: "events", AllowPrivateAddresses: true}}
+	ok(c.check())
+	sender := newNATS(&c)
+	defer sender.close()
+	events := make([]event.Event, maxEvents)
+	for i := range events {
+		events[i] = eventOf(i)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if answer, err := sender.send(ctx, events); err != nil || answer != "stored by stream LATE" {
+		t.Errorf("%q %v", answer, err)
 	}
 }

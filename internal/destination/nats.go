@@ -81,7 +81,7 @@ func (n *natsSender) connect(ctx context.Context) error {
 	if err != nil {
 		return natsFailure(err)
 	}
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(maxEvents)) // a whole batch, however late the answers
 	if err != nil {
 		nc.Close()
 		return natsFailure(err)
