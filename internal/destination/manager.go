@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -88,18 +89,18 @@ type Manager struct {
 	cancel  context.CancelFunc
 	tasks   sync.WaitGroup
 
-	round sync.Mutex // held by what changes runners or the term
+	round    sync.Mutex // held by what changes runners or the term
+	complain time.Time  // when a failure was last logged
 
-	mu       sync.Mutex
-	loaded   bool              // the database has been read
-	known    map[string]*known // by name
-	seen     position          // where the journal ended when the database was last read
-	erased   func(*event.Event) bool
-	runners  map[string]*runner
-	term     store.Term
-	holding  bool
-	renewed  time.Time // when the term was asked for
-	complain time.Time // when a failure was last logged
+	mu      sync.Mutex
+	loaded  bool              // the database has been read
+	known   map[string]*known // by name
+	seen    position          // where the journal ended when the database was last read
+	erased  func(*event.Event) bool
+	runners map[string]*runner
+	term    store.Term
+	holding bool
+	renewed time.Time // when the term was asked for
 }
 
 // known is a destination as the database has it.
@@ -257,6 +258,35 @@ func (m *Manager) load(ctx context.Context) error {
 			return err
 		}
 	}
+	all := m.readKnown(&d)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	begin := m.seen
+	if !m.loaded { // what happened while this process was away went by unseen
+		begin = position{max(s.FirstSeq, 1) - 1, end.at}
+		if !s.Oldest.IsZero() {
+			begin.at = s.Oldest
+		}
+	}
+	for _, k := range all {
+		if !k.hasSeq { // made through another replica: it begins here where the journal ended before
+			k.saved, k.at = begin.seq, begin.at
+		}
+	}
+	for name := range m.known {
+		if all[name] == nil {
+			m.metrics.forget(name)
+		}
+	}
+	m.known, m.loaded, m.seen = all, true, end
+	if len(all) > 0 { // nobody asks how far none is behind
+		m.tail.need(m.lowest(end.seq))
+	}
+	return nil
+}
+
+// readKnown puts together what the database has of each destination, by name.
+func (m *Manager) readKnown(d *store.Destinations) map[string]*known {
 	all := make(map[string]*known, len(d.All))
 	for _, row := range d.All {
 		cfg, err := readConfig(row.Config)
@@ -276,23 +306,7 @@ func (m *Manager) load(ctx context.Context) error {
 			k.replays = append(k.replays, r)
 		}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	begin := m.seen
-	if !m.loaded { // what happened while this process was away went by unseen
-		begin = position{max(s.FirstSeq, 1) - 1, end.at}
-		if !s.Oldest.IsZero() {
-			begin.at = s.Oldest
-		}
-	}
-	for _, k := range all {
-		if !k.hasSeq { // made through another replica: it begins here where the journal ended before
-			k.saved, k.at = begin.seq, begin.at
-		}
-	}
-	m.known, m.loaded, m.seen = all, true, end
-	m.tail.need(m.lowest(end.seq))
-	return nil
+	return all
 }
 
 // lowest is the first position that an enabled destination has not passed. m.mu is held.
@@ -339,10 +353,7 @@ func (m *Manager) reconcile() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for name, r := range m.runners {
-		if known[name] == nil {
-			m.metrics.forget(name)
-		}
-		if known[name] == nil || r.stopped() {
+		if r.stopped() {
 			delete(m.runners, name)
 		}
 	}
@@ -395,7 +406,7 @@ func (m *Manager) saveAll(ctx context.Context) error {
 	if len(dirty) == 0 {
 		return nil
 	}
-	slices.SortFunc(c.Cursors, func(a, b store.DestinationCursor) int { return compareNames(a.Destination, b.Destination) })
+	slices.SortFunc(c.Cursors, func(a, b store.DestinationCursor) int { return strings.Compare(a.Destination, b.Destination) })
 	if err := m.save(ctx, &c); err != nil {
 		for _, r := range dirty {
 			r.mu.Lock()

@@ -1,10 +1,6 @@
 package destination
 
-import (
-	"strings"
-
-	"github.com/prometheus/client_golang/prometheus"
-)
+import "github.com/prometheus/client_golang/prometheus"
 
 // metrics are those of all destinations. Their one label is the name, of which there are at most
 // maxDestinations.
@@ -71,5 +67,3 @@ func (x *metrics) Collect(to chan<- prometheus.Metric) {
 		}
 	}
 }
-
-func compareNames(a, b string) int { return strings.Compare(a, b) }

@@ -162,6 +162,24 @@ func TestHistoryPauseAndRestart(t *testing.T) {
 	until(t, "what came after a restart", func() bool { return len(r.got()) == 160 })
 }
 
+// Names are labels: what is deleted leaves none behind, be it at work or paused.
+func TestADeletedDestinationLeavesNoMetrics(t *testing.T) {
+	w, r := newWorld(t, 0), newReceiver(t)
+	for _, name := range []string{"atwork", "paused"} {
+		w.put(hook(name, r), Secrets{Secret: signingSecret})
+		until(t, "the destination", func() bool { return w.metric("delivered_total", name) == 0 && w.metric("lag_events", name) == 0 })
+	}
+	_, err := w.manager.SetEnabled(t.Context(), "paused", false)
+	w.ok(err)
+	until(t, "the pause", func() bool {
+		return w.metric("state", "paused") == float64(Paused) && w.manager.runnerOf("paused") == nil
+	})
+	for _, name := range []string{"atwork", "paused"} {
+		w.ok(w.manager.Delete(t.Context(), name))
+		until(t, "no metrics of "+name, func() bool { return w.metric("delivered_total", name) == -1 && w.metric("state", name) == -1 })
+	}
+}
+
 func TestErasedPersonsDoNotGoOut(t *testing.T) {
 	w, r := newWorld(t, 0), newReceiver(t)
 	var away atomic.Bool
