@@ -79,7 +79,7 @@ func (p *Pipeline) clean(ctx context.Context) error {
 	if err := p.WaitStored(ctx, seq); err != nil {
 		return err
 	}
-	return p.cfg.Log.Purge(ctx, seq)
+	return p.cfg.Log.Settle(ctx, seq, seq)
 }
 
 // isPadding reports whether a journal line says nothing.

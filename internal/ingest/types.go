@@ -43,7 +43,6 @@ type Status struct {
 type Log interface {
 	Append(ctx context.Context, e journal.Entry) (seq uint64, err error)
 	Read(ctx context.Context, after uint64, headersOnly bool) (*journal.Reader, error)
-	Purge(ctx context.Context, upTo uint64) error
 	Settle(ctx context.Context, stored, upTo uint64) error
 	State() journal.State
 }
