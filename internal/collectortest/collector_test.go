@@ -51,9 +51,9 @@ func TestNothingIsLostOrChangedOnTheWay(t *testing.T) {
 				for i := range batchSize {
 					body = append(body, fmt.Sprintf(`{"event":"signup","event_id":"%d-%d","properties":{"plan":"pro"}}`, b, i))
 				}
-				ask(t, http.MethodPost, address, "/api/analytics/batch-track", "["+strings.Join(body, ",")+"]")
+				ask(t, http.MethodPost, address, "/api/analytics/batch-track", "["+strings.Join(body, ",")+"]", http.StatusOK)
 			}
-			ask(t, http.MethodPost, address, "/api/analytics/flush", "")
+			ask(t, http.MethodPost, address, "/api/analytics/flush", "", http.StatusOK)
 			until(t, "the last event to be counted in a scrape", func() bool {
 				s := kept.named("tidemark_events_stored_total")
 				return len(s) == 1 && s[0].value == batches*batchSize
@@ -82,7 +82,7 @@ func startCollector(t *testing.T, program string, env ...string) *proctest.Progr
 	health := proctest.FreeAddress(t)
 	p := proctest.New(t, program, append(env, "HEALTH_LISTEN="+health)...)
 	p.Start("--config", config)
-	until(t, "the collector", func() bool { return answers("http://" + health + "/") })
+	until(t, "the collector", func() bool { return answers(t, "http://"+health+"/") })
 	return p
 }
 
@@ -90,12 +90,17 @@ func startService(t *testing.T, program, address string, env ...string) *proctes
 	t.Helper()
 	p := proctest.New(t, program, env...)
 	p.Start("serve", "--web.listen-address", address, "--data.dir", filepath.Join(t.TempDir(), "data"), "--log.format", "json")
-	until(t, "the service", func() bool { return answers("http://" + address + "/-/ready") })
+	until(t, "the service", func() bool { return answers(t, "http://"+address+"/-/ready") })
 	return p
 }
 
-func answers(url string) bool {
-	res, err := http.Get(url) //nolint:noctx // polled with a limit
+func answers(t *testing.T, url string) bool {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return false
 	}
@@ -104,7 +109,7 @@ func answers(url string) bool {
 	return err == nil && res.StatusCode == http.StatusOK
 }
 
-func ask(t *testing.T, method, address, path, body string) {
+func ask(t *testing.T, method, address, path, body string, want int) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+address+path, strings.NewReader(body))
 	if err != nil {
@@ -115,7 +120,7 @@ func ask(t *testing.T, method, address, path, body string) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	if b, err := io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusOK {
+	if b, err := io.ReadAll(res.Body); err != nil || res.StatusCode != want {
 		t.Fatalf("%s: %s %s %v", path, res.Status, b, err)
 	}
 }

@@ -27,19 +27,13 @@ func TestADestinationReachesACollector(t *testing.T) {
 	address, logs := proctest.FreeAddress(t), proctest.FreeAddress(t)
 	tidemark := startService(t, service, address)
 	body := fmt.Sprintf(`{"name": "collector", "kind": "otlp", "url": "http://%s/v1/logs", "allow_private_addresses": true}`, logs)
-	res, err := http.Post("http://"+address+"/api/analytics/destinations", "application/json", strings.NewReader(body)) //nolint:noctx // the service is ours
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := res.Body.Close(); err != nil || res.StatusCode != http.StatusCreated {
-		t.Fatalf("%s %v", res.Status, err)
-	}
+	ask(t, http.MethodPost, address, "/api/analytics/destinations", body, http.StatusCreated)
 	for b := range batches {
 		var events []string
 		for i := range batchSize {
 			events = append(events, fmt.Sprintf(`{"event":"signup","event_id":"%d-%d","properties":{"plan":"pro"}}`, b, i))
 		}
-		ask(t, http.MethodPost, address, "/api/analytics/batch-track", "["+strings.Join(events, ",")+"]")
+		ask(t, http.MethodPost, address, "/api/analytics/batch-track", "["+strings.Join(events, ",")+"]", http.StatusOK)
 	}
 	col := startCollector(t, collector,
 		"REMOTE_WRITE_URL="+writeURL, "OTLP_URL="+sink.Endpoint("http/protobuf"), "OTLP_HEADERS={x-tenant: blue}",
