@@ -68,18 +68,14 @@ type standing struct {
 // standings are those of all destinations that run here or are paused.
 func (m *Manager) standings() []standing {
 	m.mu.Lock()
-	runners := make(map[string]*runner, len(m.runners))
+	defer m.mu.Unlock()
 	var all []standing
 	for name, k := range m.known {
-		if r := m.runners[name]; r != nil && k.cfg.enabled() {
-			runners[name] = r
-		} else if !k.cfg.enabled() {
+		if !k.cfg.enabled() {
 			all = append(all, standing{name: name, state: Paused})
+		} else if r := m.runners[name]; r != nil {
+			all = append(all, m.standingOf(name, r))
 		}
-	}
-	m.mu.Unlock()
-	for name, r := range runners {
-		all = append(all, m.standingOf(name, r))
 	}
 	return all
 }
@@ -106,7 +102,7 @@ func (m *Manager) standingOf(name string, r *runner) standing {
 	return s
 }
 
-// Enabled names the destinations that are switched on, as kind:name.
+// Enabled names the destinations that are switched on, as destination:name.
 func (m *Manager) Enabled() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -343,10 +339,11 @@ func (m *Manager) Undelivered(ctx context.Context, name, after string, limit int
 	return m.opt.Store.ListUndelivered(ctx, name, after, m.opt.Now().Add(time.Hour), limit)
 }
 
-// DropUndelivered removes all dead letters and returns how many.
-func (m *Manager) DropUndelivered(ctx context.Context, name string) (int64, error) {
+// DropUndelivered removes all dead letters.
+func (m *Manager) DropUndelivered(ctx context.Context, name string) error {
 	if _, _, err := m.row(ctx, name); err != nil {
-		return 0, err
+		return err
 	}
-	return m.opt.Store.DropUndelivered(ctx, name)
+	_, err := m.opt.Store.DropUndelivered(ctx, name)
+	return err
 }

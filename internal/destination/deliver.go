@@ -18,11 +18,10 @@ import (
 // that refuses everything is more likely set up wrongly than sent so many bad events.
 const maxUndelivered = 10_000
 
-// refusedEvent is told of an event that is refused for good.
-type refusedEvent func(ctx context.Context, e *event.Event, why string) error
+const longestBury = 5 * time.Second // between two tries to keep a dead letter
 
-// replayedNot says that refused events become dead letters in the usual way.
-var replayedNot refusedEvent
+// refusedEvent is told of an event that is refused for good, before the next one is sent.
+type refusedEvent func(ctx context.Context, e *event.Event, why string) error
 
 // decode reads a message's events and keeps those that the filter lets through. What cannot be read
 // is a dead letter of the store, and goes nowhere.
@@ -44,8 +43,8 @@ func (r *runner) decode(lines []byte) []event.Event {
 	return list
 }
 
-// deliver sends events until they are delivered or refused for good and kept. It fails only when
-// ctx ends. Refused is told of the latter instead of the dead letters, unless it is nil.
+// deliver sends events until each is delivered, or refused for good and refused was told of it. It
+// fails when ctx ends or refused fails.
 func (r *runner) deliver(ctx context.Context, events []event.Event, refused refusedEvent) error {
 	for {
 		live := r.unerased(events)
@@ -173,10 +172,7 @@ func (r *runner) isolate(ctx context.Context, events []event.Event, f *failure, 
 	}
 	r.failed(1, f)
 	r.metrics.dead.Inc()
-	if refused != nil {
-		return refused(ctx, &events[0], f.cause)
-	}
-	return r.bury(ctx, &events[0], f.cause)
+	return refused(ctx, &events[0], f.cause)
 }
 
 // bury keeps a dead letter, and tries until that has worked: the next event must not go out before.
@@ -186,7 +182,7 @@ func (r *runner) bury(ctx context.Context, e *event.Event, why string) error {
 		return err
 	}
 	u := &store.Undelivered{ID: id.String(), Event: *e, Detail: why, At: r.m.opt.Now()}
-	for wait := r.breaker.pauses.first; ; wait = min(2*wait, r.breaker.pauses.longest) {
+	for wait := r.breaker.pauses.first; ; wait = min(2*wait, longestBury) {
 		err := r.m.opt.Store.KeepUndelivered(ctx, r.cfg.Name, u, maxUndelivered)
 		if err == nil || ctx.Err() != nil {
 			return ctx.Err()
@@ -196,6 +192,6 @@ func (r *runner) bury(ctx context.Context, e *event.Event, why string) error {
 			r.setState(Open, err.Error())
 		}
 		r.logger.Warn("a refused event cannot be kept yet", "cause", err)
-		pause(ctx, min(wait, 5*time.Second))
+		pause(ctx, wait)
 	}
 }

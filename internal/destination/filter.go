@@ -2,14 +2,10 @@ package destination
 
 import (
 	"encoding/json"
-	"errors"
 
-	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/question"
 )
-
-func asError(err error, to **errs.Error) bool { return errors.As(err, to) }
 
 // filter is a Filter that was checked.
 type filter struct {

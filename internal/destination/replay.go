@@ -82,14 +82,11 @@ func (r *runner) cursor(at position) store.DestinationCursor {
 
 // replay delivers what a replay asks for and ends it.
 func (r *runner) replay(ctx context.Context, job store.DestinationReplay) error {
-	var err error
-	switch job.What {
-	case DeadLetters:
-		err = r.replayDead(ctx, job)
-	default:
-		err = r.replayHistory(ctx, job)
+	deliver := r.replayHistory
+	if job.What == DeadLetters {
+		deliver = r.replayDead
 	}
-	if err != nil {
+	if err := deliver(ctx, job); err != nil {
 		return err
 	}
 	if err := r.m.save(ctx, &store.DestinationChanges{Ended: []string{job.ID}}); err != nil {
@@ -164,12 +161,12 @@ func (r *runner) deliverPage(ctx context.Context, page []event.Event) error {
 		if len(batch) < r.batch.Events && bytes < r.batch.Bytes {
 			continue
 		}
-		if err := r.deliver(ctx, batch, replayedNot); err != nil {
+		if err := r.deliver(ctx, batch, r.bury); err != nil {
 			return err
 		}
 		batch, bytes = batch[:0], 0
 	}
-	return r.deliver(ctx, batch, replayedNot)
+	return r.deliver(ctx, batch, r.bury)
 }
 
 // replayDead delivers dead letters. Those that are refused again stay.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -143,11 +144,16 @@ func (r *runner) take(replays []store.DestinationReplay) {
 			r.nudge()
 		}
 	}
+	maps.DeleteFunc(r.ended, func(id string, _ bool) bool { return !shows(replays, id) })
+}
+
+func shows(replays []store.DestinationReplay, id string) bool {
+	return slices.ContainsFunc(replays, func(j store.DestinationReplay) bool { return j.ID == id })
 }
 
 // add appends a replay that is new. r.mu is held.
 func (r *runner) add(job store.DestinationReplay) bool {
-	if r.ended[job.ID] || slices.ContainsFunc(r.replays, func(j store.DestinationReplay) bool { return j.ID == job.ID }) {
+	if r.ended[job.ID] || shows(r.replays, job.ID) {
 		return false
 	}
 	r.replays = append(r.replays, job)
@@ -222,7 +228,7 @@ func (r *runner) gather(ctx context.Context, pieces <-chan piece) error {
 	linger := time.NewTimer(time.Hour)
 	defer linger.Stop()
 	flush := func() error {
-		if err := r.deliver(ctx, batch, replayedNot); err != nil {
+		if err := r.deliver(ctx, batch, r.bury); err != nil {
 			return err
 		}
 		clear(batch)

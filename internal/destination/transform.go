@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
+	"slices"
 
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/question"
@@ -17,14 +19,19 @@ var maskable = []question.Column{question.UserID, "anonymous_id", question.Sessi
 // transform is a Transform that was checked.
 type transform struct {
 	drop, hash []question.Field
-	rename     map[*question.Field]string
+	rename     []renaming
 	key        []byte
 	properties bool // something of properties changes
 	metadata   bool
 }
 
+type renaming struct {
+	field question.Field
+	to    string
+}
+
 func newTransform(t *Transform, key string) *transform {
-	out := &transform{rename: map[*question.Field]string{}, key: []byte(key)}
+	out := &transform{key: []byte(key)}
 	parse := func(name string) question.Field {
 		f, _ := question.ParseField(name) // checked before
 		out.properties = out.properties || f.Column == question.Properties
@@ -37,9 +44,8 @@ func newTransform(t *Transform, key string) *transform {
 	for _, name := range t.Hash {
 		out.hash = append(out.hash, parse(name))
 	}
-	for from, to := range t.Rename {
-		f := parse(from)
-		out.rename[&f] = to
+	for _, from := range slices.Sorted(maps.Keys(t.Rename)) { // always in the same order, should they meet
+		out.rename = append(out.rename, renaming{parse(from), t.Rename[from]})
 	}
 	return out
 }
@@ -92,14 +98,14 @@ func (t *transform) object(o event.Object, column question.Column) event.Object 
 			in[key] = t.mask(literal(in[key]))
 		}
 	}
-	for f, to := range t.rename {
-		if f.Column != column {
+	for _, n := range t.rename {
+		if n.field.Column != column {
 			continue
 		}
-		if in, key := holder(m, f.Path); in != nil {
+		if in, key := holder(m, n.field.Path); in != nil {
 			v := in[key]
 			delete(in, key)
-			in[to] = v
+			in[n.to] = v
 		}
 	}
 	var b bytes.Buffer

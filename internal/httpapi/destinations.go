@@ -26,7 +26,7 @@ type Destinations interface {
 	Test(ctx context.Context, name string) (destination.TestResult, error)
 	Replay(ctx context.Context, name, what string, from, to time.Time) error
 	Undelivered(ctx context.Context, name, after string, limit int) ([]store.Undelivered, error)
-	DropUndelivered(ctx context.Context, name string) (int64, error)
+	DropUndelivered(ctx context.Context, name string) error
 }
 
 // DestinationsAnswer is the answer of GET /destinations.
@@ -223,7 +223,7 @@ func (s *Server) listDeadLetters(ctx context.Context, in *deadLettersInput) (*de
 }
 
 func (s *Server) dropDeadLetters(ctx context.Context, in *destinationInput) (*doneOutput, error) {
-	if _, err := s.deps.Destinations.DropUndelivered(ctx, in.Name); err != nil {
+	if err := s.deps.Destinations.DropUndelivered(ctx, in.Name); err != nil {
 		return nil, err
 	}
 	return &doneOutput{Body: Done{Success: true, Message: "Dead letters removed"}}, nil
