@@ -161,24 +161,25 @@ func (s *Store) fillDeclared(ctx context.Context, ses session, from *floors, _ i
 		if begin.Before(floor) {
 			begin = floor
 		}
-		due, err := all.only(func(d *declaration) bool { return d.Since.Equal(since) })
-		if err != nil {
-			return false, err
-		}
-		hours, err := s.recountHours(ctx, ses, due, begin, end)
-		if err != nil {
-			return false, err
-		}
-		days, err := hours.days(due) // before values of the hours are put away
-		if err != nil {
-			return false, err
-		}
-		if err := s.keepDeclared(ctx, ses, due, hour, hours.since(from.Hour)); err != nil {
-			return false, err
-		}
-		if err := s.mergeDeclared(ctx, ses, due, day, days.since(from.Day)); err != nil {
-			return false, err
-		}
+	}
+	due, err := all.only(func(d *declaration) bool { return d.Since.Equal(since) })
+	if err != nil {
+		return false, err
+	}
+	// Hours without events too: what deletions took away of them was never added.
+	hours, err := s.recountHours(ctx, ses, due, begin, since)
+	if err != nil {
+		return false, err
+	}
+	days, err := hours.days(due) // before values of the hours are put away
+	if err != nil {
+		return false, err
+	}
+	if err := s.keepDeclared(ctx, ses, due, hour, hours.since(from.Hour)); err != nil {
+		return false, err
+	}
+	if err := s.mergeDeclared(ctx, ses, due, day, days.since(from.Day)); err != nil {
+		return false, err
 	}
 	_, err = ses.ExecContext(ctx, filledTo, begin, since)
 	return true, err

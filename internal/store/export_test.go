@@ -105,3 +105,32 @@ func ForgetDeclared(t testing.TB, s *Store) {
 	}
 	s.declared.Store(nil)
 }
+
+// DeclareAlone makes declarations and counts no event for them, as when changes come in between.
+func DeclareAlone(t testing.TB, s *Store) {
+	t.Helper()
+	tidyStep(t, s, s.declare)
+}
+
+// FillDeclaredAlone counts the events of declarations, and does nothing else.
+func FillDeclaredAlone(t testing.TB, s *Store) {
+	t.Helper()
+	for tidyStep(t, s, s.fillDeclared) {
+	}
+}
+
+func tidyStep(t testing.TB, s *Store, do func(context.Context, session, *floors, int) (bool, error)) (more bool) {
+	t.Helper()
+	err := s.transact(t.Context(), "INSERT rollups", func(ctx context.Context, ses session) error {
+		from, err := s.lockFloors(ctx, ses)
+		if err != nil {
+			return err
+		}
+		more, err = do(ctx, ses, from, 1)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return more
+}

@@ -1,0 +1,53 @@
+package store_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/declared"
+	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/pgtest"
+	"github.com/tidemark-obs/tidemark/internal/question"
+	"github.com/tidemark-obs/tidemark/internal/store"
+)
+
+// TestDeletionsBeforeAnEventIsCounted deletes the newest, the oldest and another event, each alone in
+// its hour, after something was declared and before they were counted: what the deletions take away
+// of their hours was never added.
+func TestDeletionsBeforeAnEventIsCounted(t *testing.T) {
+	set, err := declared.New(declared.Config{Dimensions: []declared.DimensionConfig{{Property: "plan"}}}, "statistics")
+	must(t, err)
+	for name, cfg := range map[string]store.Config{"duckdb": {Dir: t.TempDir()}, "postgres": {URL: pgtest.URL(t)}} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+			cfg.Now, cfg.Declared = func() time.Time { return start.AddDate(0, 0, 7) }, set
+			s := open(t, cfg)
+			batch := store.Batch{From: store.Cursor{Stream: "a"}, Seq: 1}
+			for d := range 5 {
+				at := start.AddDate(0, 0, d).Add(12*time.Hour + time.Minute)
+				batch.Events = append(batch.Events, event.Event{ID: fmt.Sprint(d), Name: "n", Type: event.Custom, Severity: event.Low,
+					SampleRate: 1, Timestamp: at, ReceivedAt: at, Properties: event.Object(`{"plan":"pro"}`)})
+			}
+			_, err := s.Commit(t.Context(), &batch)
+			must(t, err)
+			store.DeclareAlone(t, s)
+			for _, id := range []string{"0", "2", "4"} {
+				must(t, s.Delete(t.Context(), id))
+			}
+			store.FillDeclaredAlone(t, s)
+
+			var p question.Parser
+			answered := store.AnsweredFromRollups(t, s)
+			got, err := s.Breakdown(t.Context(), &question.Breakdown{Span: question.Span{Start: start, End: start.AddDate(0, 0, 7), Zone: time.UTC},
+				Metric: p.Metric("", "count"), By: p.Grouping("", "properties.plan"), Groups: 10})
+			must(t, err)
+			if store.AnsweredFromRollups(t, s) == answered {
+				t.Error("it was not answered from roll-ups")
+			}
+			if len(got.Rows) != 1 || *got.Rows[0].Metric != 2 {
+				t.Errorf("%+v, want one row with the 2 events that are left", got.Rows)
+			}
+		})
+	}
+}
