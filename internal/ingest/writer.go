@@ -186,14 +186,16 @@ func (w *writer) commit(ctx context.Context, from store.Cursor, b *work) (store.
 func (w *writer) relieve(ctx context.Context) {
 	tick := time.NewTicker(purgeEvery)
 	defer tick.Stop()
+	told := false // a failure lasts for many looks, and is told once
 	for stored, purged := uint64(0), uint64(0); ; {
 		c, _, _ := w.progress.state()
 		if upTo := w.purgeable(c.Seq); c.Seq > stored || upTo > purged {
 			err := w.cfg.Log.Settle(ctx, c.Seq, upTo)
 			switch {
 			case err == nil:
-				stored, purged = c.Seq, upTo
-			case ctx.Err() == nil:
+				stored, purged, told = c.Seq, upTo, false
+			case ctx.Err() == nil && !told:
+				told = true
 				w.logger.Warn("purging stored events from the journal", "cause", err)
 			}
 		}
