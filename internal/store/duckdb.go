@@ -77,9 +77,9 @@ func (d *duck) open(ctx context.Context) (pools, error) {
 	if err != nil {
 		return pools{}, errs.Wrap(errs.Unavailable, "the database file cannot be opened", err)
 	}
-	write := sqlx.NewDb(sql.OpenDB(connector), "duckdb")
+	write := sqlx.NewDb(sql.OpenDB(duckConnector{connector}), "duckdb")
 	write.SetMaxOpenConns(1)
-	read := sqlx.NewDb(sql.OpenDB(connector), "duckdb")
+	read := sqlx.NewDb(sql.OpenDB(duckConnector{connector}), "duckdb")
 	read.SetMaxOpenConns(d.cfg.MaxReaders)
 	read.SetMaxIdleConns(d.cfg.MaxReaders)
 	p := pools{read: read, write: write, admin: write}
@@ -88,6 +88,27 @@ func (d *duck) open(ctx context.Context) (pools, error) {
 		return pools{}, errors.Join(errs.Wrap(errs.Unavailable, "the database file cannot be opened", err), p.close())
 	}
 	return p, nil
+}
+
+// duckConnector makes connections that let go of the database when they are closed.
+type duckConnector struct{ *duckdb.Connector }
+
+func (c duckConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return duckConn{conn.(*duckdb.Conn)}, nil
+}
+
+type duckConn struct{ *duckdb.Conn }
+
+// Close ends the connection. A query that was cancelled before its first step is still in it, and
+// would keep the database open: the next to open the file in this process would wait for ever. Any
+// other query takes its place, even one that fails.
+func (c duckConn) Close() error {
+	_, _ = c.ExecContext(context.Background(), "SELECT 1", nil)
+	return c.Conn.Close()
 }
 
 // duckSession prepares connections. External access is shut here and not among the settings: those
@@ -168,7 +189,7 @@ func (*duck) load(_ context.Context, ses session, table string, _ []string, rows
 // transaction.
 func appending(ses session, table string, fn func(*duckdb.Appender) error) error {
 	return ses.raw(func(conn any) error {
-		a, err := duckdb.NewAppenderFromConn(conn.(driver.Conn), "", table)
+		a, err := duckdb.NewAppenderFromConn(conn.(duckConn).Conn, "", table)
 		if err != nil {
 			return err
 		}
