@@ -86,6 +86,15 @@ func (r *registrations) Register(c prometheus.Collector) error {
 	if err == nil {
 		r.done = append(r.done, c)
 	}
+	// The engine counts samples from the first one on; an increase() would not see it.
+	switch nameOf(c) {
+	case "prometheus_tsdb_head_samples_appended_total",
+		"prometheus_tsdb_out_of_bound_samples_total", "prometheus_tsdb_out_of_order_samples_total":
+		if of, ok := c.(*prometheus.CounterVec); ok {
+			of.WithLabelValues("float")
+			of.WithLabelValues("histogram")
+		}
+	}
 	return err
 }
 
