@@ -58,6 +58,12 @@ func (e *spanExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnl
 	return e.send(ctx, len(spans), func(ctx context.Context) error { return e.SpanExporter.ExportSpans(ctx, spans) })
 }
 
+// Shutdown is the last that the processor asks for.
+func (e *spanExporter) Shutdown(ctx context.Context) error {
+	e.gate.shut()
+	return e.SpanExporter.Shutdown(ctx)
+}
+
 // spanGate stands before the batch processor.
 type spanGate struct {
 	sdktrace.SpanProcessor
@@ -77,6 +83,12 @@ type logExporter struct {
 
 func (e *logExporter) Export(ctx context.Context, records []sdklog.Record) error {
 	return e.send(ctx, len(records), func(ctx context.Context) error { return e.Exporter.Export(ctx, records) })
+}
+
+// Shutdown is the last that the processor asks for.
+func (e *logExporter) Shutdown(ctx context.Context) error {
+	e.gate.shut()
+	return e.Exporter.Shutdown(ctx)
 }
 
 // logGate stands before the batch processor.

@@ -135,7 +135,7 @@ func (e *Exports) exportTraces(ctx context.Context, cfg Config) error {
 	w := e.watch(cfg, signalTraces)
 	g := newGate("OTEL_BSP_MAX_QUEUE_SIZE", w)
 	e.spans = &spanGate{gate: g, SpanProcessor: sdktrace.NewBatchSpanProcessor(
-		&spanExporter{exporter, sender{e.leash, w, g}}, sdktrace.WithMaxQueueSize(int(g.limit)))}
+		&spanExporter{exporter, sender{e.leash, w, g}}, sdktrace.WithMaxQueueSize(g.limit))}
 	e.ends = append(e.ends, e.spans.Shutdown)
 	return nil
 }
@@ -149,7 +149,7 @@ func (e *Exports) exportLogs(ctx context.Context, cfg Config) error {
 	g := newGate("OTEL_BLRP_MAX_QUEUE_SIZE", w)
 	e.logs = sdklog.NewLoggerProvider(sdklog.WithResource(cfg.Resource), sdklog.WithProcessor(
 		&logGate{gate: g, Processor: sdklog.NewBatchProcessor(
-			&logExporter{exporter, sender{e.leash, w, g}}, sdklog.WithMaxQueueSize(int(g.limit)))}))
+			&logExporter{exporter, sender{e.leash, w, g}}, sdklog.WithMaxQueueSize(g.limit))}))
 	e.ends = append(e.ends, e.logs.Shutdown)
 	if !cfg.Events {
 		return nil
@@ -168,7 +168,7 @@ func newGate(key string, w *watch) *gate {
 	if limit == 0 {
 		limit = defaultQueue
 	}
-	return &gate{limit: int64(limit), dropped: w.dropped}
+	return &gate{limit: limit, dropped: w.dropped}
 }
 
 func newMetricExporter(ctx context.Context, protocol string) (sdkmetric.Exporter, error) {

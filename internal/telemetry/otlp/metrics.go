@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -85,21 +86,37 @@ func (w *watch) done(ctx context.Context, n int, err error) {
 
 // gate lets no more items in than the queue behind it holds, so that none is lost there unseen.
 type gate struct {
-	limit   int64
-	inside  atomic.Int64
 	dropped prometheus.Counter
+
+	mu            sync.Mutex
+	limit, inside int
 }
 
 func (g *gate) enter() bool {
-	if g.inside.Add(1) <= g.limit {
-		return true
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.inside >= g.limit {
+		g.dropped.Inc()
+		return false
 	}
-	g.inside.Add(-1)
-	g.dropped.Inc()
-	return false
+	g.inside++
+	return true
 }
 
-func (g *gate) leave(n int) { g.inside.Add(-int64(n)) }
+func (g *gate) leave(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inside -= n
+}
+
+// shut lets nothing in any more. It counts what is still inside: a processor that is out of time
+// forgets its queue.
+func (g *gate) shut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.dropped.Add(float64(g.inside))
+	g.limit, g.inside = 0, 0
+}
 
 // cut bounds what a collector may write into the log.
 func cut(text string) string {

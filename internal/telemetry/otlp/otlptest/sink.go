@@ -97,10 +97,10 @@ func (s *Sink) Header(name string) string {
 	return s.headers[name]
 }
 
-// Wait waits until ok says so, asking after each arrival, and fails the test after half a minute.
+// Wait waits until ok says so, asking after each arrival, and fails the test after two minutes.
 func (s *Sink) Wait(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
-	limit := time.NewTimer(30 * time.Second)
+	limit := time.NewTimer(2 * time.Minute)
 	defer limit.Stop()
 	for {
 		s.mu.Lock()
