@@ -286,15 +286,19 @@ func TestNothingPanics(t *testing.T) {
 }
 
 func TestAFullBuffer(t *testing.T) {
-	const n = 1000
+	const n = 1000 + batchEvents
 	for name, policy := range map[string]Policy{"newest": DropNewest, "oldest": DropOldest} {
 		t.Run(name, func(t *testing.T) {
 			f := &fake{hold: make(chan struct{})}
 			c := f.client(t, func(c *Config) { c.MaxBuffered, c.WhenFull = 20000, policy })
+			for range batchEvents {
+				c.Track(t.Context(), "under way", map[string]any{"n": 0})
+			}
+			await(t, f.holds) // what is under way takes no room any more
 			var all sync.WaitGroup
 			for g := range 4 {
 				all.Go(func() {
-					for i := range n / 4 {
+					for i := range 250 { // more than there is room for
 						c.Track(context.Background(), fmt.Sprint("e", g), map[string]any{"n": i})
 					}
 				})
@@ -315,7 +319,7 @@ func TestAFullBuffer(t *testing.T) {
 					last = max(last, int(e["properties"].(map[string]any)["n"].(float64)))
 				}
 			}
-			if kept := last == n/4-1; kept != (policy == DropOldest) {
+			if kept := last == 249; kept != (policy == DropOldest) {
 				t.Errorf("the last one that was kept has number %d", last)
 			}
 		})

@@ -25,6 +25,7 @@ type fake struct {
 	at       []time.Time
 	accepted map[string]int // by event id
 	hold     chan struct{}  // requests wait until it is closed
+	held     int            // requests that have come to wait for it
 }
 
 func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -46,6 +47,9 @@ func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	f.mu.Lock()
 	hold := f.hold
+	if hold != nil {
+		f.held++
+	}
 	f.mu.Unlock()
 	if hold != nil {
 		select {
@@ -124,6 +128,13 @@ func (f *fake) count() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.requests)
+}
+
+// holds tells whether a request waits, or has.
+func (f *fake) holds() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.held > 0
 }
 
 func (f *fake) stored() int {

@@ -247,6 +247,7 @@ func TestStreams(t *testing.T) {
 			_, _ = in.ReadString('\n')
 			next <- struct{}{}
 		}
+		_, _ = io.Copy(io.Discard, in) // the handler has returned
 		_ = res.Body.Close()
 		if e := s.events(t); len(e) != 1 || e[0]["status_code"] != 200.0 || e[0]["properties"].(map[string]any)["response_bytes"] != 27.0 {
 			t.Errorf("%v", e)
@@ -273,6 +274,7 @@ func TestAConnectionCanBeTakenOver(t *testing.T) {
 	if text, _ := io.ReadAll(conn); string(text) != "raw bytes" {
 		t.Errorf("%q", text)
 	}
+	await(t, func() bool { return s.c.Stats().Tracked == 1 }) // the server does not wait for who has taken a connection over
 	if e := s.events(t); len(e) != 1 || e[0]["status_code"] != 101.0 {
 		t.Errorf("%v", e)
 	}

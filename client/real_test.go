@@ -263,6 +263,33 @@ func TestEveryFormIsTaken(t *testing.T) {
 	}
 }
 
+// gradual is a load of which so much is tracked as was released: what is sent meanwhile, however
+// fast, is not all.
+type gradual struct {
+	tickets chan struct{}
+	done    chan []string
+	left    int
+}
+
+func startLoad(c *Client, n int) *gradual {
+	l := &gradual{tickets: make(chan struct{}, n), done: make(chan []string, 1), left: n}
+	go func() { l.done <- load(c, n, func() { <-l.tickets }) }()
+	return l
+}
+
+func (l *gradual) release(n int) {
+	l.left -= n
+	for range n {
+		l.tickets <- struct{}{}
+	}
+}
+
+// all releases the rest and returns the ids.
+func (l *gradual) all() []string {
+	l.release(l.left)
+	return <-l.done
+}
+
 // load tracks from several goroutines and returns the ids.
 func load(c *Client, n int, pace func()) (ids []string) {
 	var mu sync.Mutex
@@ -286,17 +313,16 @@ func load(c *Client, n int, pace func()) (ids []string) {
 func TestTheServiceIsKilledUnderLoad(t *testing.T) {
 	s := newService(t)
 	c := s.client(nil)
-	done := make(chan []string)
-	pace := time.NewTicker(50 * time.Microsecond)
-	defer pace.Stop()
-	go func() { done <- load(c, 20000, func() { <-pace.C }) }()
+	l := startLoad(c, 20000)
 	for range 3 {
 		before := c.Stats().Sent
+		l.release(2000)
 		await(t, func() bool { return c.Stats().Sent > before+500 })
 		s.kill()
+		l.release(2000)
 		s.start()
 	}
-	ids := <-done
+	ids := l.all()
 	if st := closeNow(t, c); st.Sent != uint64(len(ids)) || st.Retries == 0 {
 		t.Errorf("%+v", st)
 	}

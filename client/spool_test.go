@@ -94,7 +94,7 @@ func (f *fake) merge(o *fake) {
 // await polls until a condition holds.
 func await(t *testing.T, holds func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
+	deadline := time.NewTimer(2 * time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()

@@ -144,17 +144,17 @@ func TestASpoolOutlivesAServiceThatComesAndGoes(t *testing.T) {
 	dir := t.TempDir()
 	there := func(c *Config) { c.URL, c.SpoolDir = address, dir }
 	first := s.client(there)
-	done := make(chan []string)
-	pace := time.NewTicker(50 * time.Microsecond)
-	defer pace.Stop()
-	go func() { done <- load(first, 8000, func() { <-pace.C }) }()
+	l := startLoad(first, 8000)
+	l.release(2000)
 	await(t, func() bool { return first.Stats().Sent > 500 })
 	s.kill()
+	l.release(2000)
 	s.start()
 	before := first.Stats().Sent
+	l.release(2000)
 	await(t, func() bool { return first.Stats().Sent > before+500 })
 	shut.Store(true)
-	ids := <-done
+	ids := l.all()
 	abandon(t, first)
 	left := balanced(t, first)
 	if left.Pending == 0 || left.Dropped.Total() > 0 {
