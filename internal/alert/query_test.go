@@ -101,8 +101,7 @@ groups:
 // TestRulesAskAnotherServer lets one evaluator ask another one's Prometheus HTTP API.
 func TestRulesAskAnotherServer(t *testing.T) {
 	t.Parallel()
-	server := newWorld(t, testConfig(t.TempDir()))
-	server.level.Set(12)
+	server := newWorldAt(t, testConfig(t.TempDir()), 12)
 	server.waitFor("level")
 	var authorization string
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -129,8 +128,8 @@ func TestRulesAskAnotherServer(t *testing.T) {
 	if v := w.waitFor("level:both"); v != "-12" {
 		t.Errorf("of both: %s", v)
 	}
-	w.waitFor(`ALERTS{alertname="LevelHigh",alertstate="pending"}`)
 	w.waitFor(`ALERTS{alertname="LevelHigh",alertstate="firing"}`)
+	w.waitFor(`count_over_time(ALERTS{alertname="LevelHigh",alertstate="pending"}[10m])`)
 
 	web.Close()
 	if authorization != "Bearer secret" {

@@ -32,16 +32,14 @@ groups:
 func TestForSurvivesARestart(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(t.TempDir(), writeRules(t, waitingRules))
-	w := newWorld(t, cfg)
-	w.level.Set(11)
+	w := newWorldAt(t, cfg, 11)
 	before := w.waitFor(`ALERTS_FOR_STATE{alertname="Waits"}`)
 	w.waitFor(`ALERTS{alertname="Fires",alertstate="firing"}`)
 	w.waitFor(`time() - ALERTS_FOR_STATE{alertname="Waits"} > 3`)
 	w.stop()
 
 	restart := time.Now()
-	w = newWorld(t, cfg)
-	w.level.Set(11)
+	w = newWorldAt(t, cfg, 11)
 	// How long it was pending counts on; how long the service was down does not.
 	value := w.waitFor(fmt.Sprintf(`ALERTS_FOR_STATE{alertname="Waits"} < %d`, restart.Unix()-1))
 	since, err := strconv.ParseFloat(value, 64)
@@ -57,9 +55,8 @@ func TestForSurvivesARestart(t *testing.T) {
 // stored runs a world until it has some samples, and stops it.
 func stored(t *testing.T, cfg Config) {
 	t.Helper()
-	w := newWorld(t, cfg)
-	w.level.Set(5)
-	w.waitFor(`count_over_time(level[1m]) >= 10`)
+	w := newWorldAt(t, cfg, 5)
+	w.waitFor(`count_over_time(level[1m]) >= 3`)
 	w.stop()
 }
 
