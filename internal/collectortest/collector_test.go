@@ -59,6 +59,7 @@ func TestNothingIsLostOrChangedOnTheWay(t *testing.T) {
 				return len(s) == 1 && s[0].value == batches*batchSize
 			})
 			scraped := families(t, address)
+			until(t, "all that is on the page now to be scraped", func() bool { return len(missing(kept, scraped)) == 0 })
 			stop(t, tidemark) // sends what it has
 			stop(t, col)      // forwards what it has
 
@@ -217,25 +218,40 @@ func checkPushed(t *testing.T, sink *otlptest.Sink) {
 	}
 }
 
+// arrival is how a metric of the page arrives in the store.
+func arrival(name string, family *dto.MetricFamily) (series string, native bool) {
+	switch {
+	case strings.HasSuffix(name, "_native_seconds"):
+		return name, true
+	case family.GetType() == dto.MetricType_HISTOGRAM:
+		return name + "_bucket", false
+	}
+	return name, false
+}
+
+// missing are the metrics of the page that have not arrived.
+func missing(kept *store, scraped map[string]*dto.MetricFamily) (names []string) {
+	for name, family := range scraped {
+		series, _ := arrival(name, family)
+		if name != "target_info" && len(kept.named(series)) == 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // checkScraped wants every metric of the page in the store, under its own name and of this target.
 func checkScraped(t *testing.T, kept *store, scraped map[string]*dto.MetricFamily, address string) {
 	t.Helper()
+	if absent := missing(kept, scraped); len(absent) > 0 {
+		t.Errorf("scraped and not arrived: %v", absent)
+	}
 	for name, family := range scraped {
-		want, native := name, false
-		switch {
-		case strings.HasSuffix(name, "_native_seconds"):
-			native = true
-		case family.GetType() == dto.MetricType_HISTOGRAM:
-			want = name + "_bucket"
-		}
 		if name == "target_info" {
 			continue // the collector makes its own of it
 		}
-		found := kept.named(want)
-		if len(found) == 0 {
-			t.Errorf("%s was scraped and did not arrive as %s", name, want)
-		}
-		for _, s := range found {
+		want, native := arrival(name, family)
+		for _, s := range kept.named(want) {
 			if s.labels["job"] != "tidemark" || s.labels["instance"] != address || s.native != native {
 				t.Errorf("%s arrived as %v, native %v", name, s.labels, s.native)
 				break

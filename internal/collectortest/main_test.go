@@ -29,7 +29,7 @@ func stop(t *testing.T, p *proctest.Program) {
 // until polls a condition.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	proctest.Eventually(t, time.Minute, what, func() error {
+	proctest.Eventually(t, 3*time.Minute, what, func() error {
 		if !ok() {
 			return errors.New("not yet")
 		}
