@@ -53,13 +53,6 @@ func (r *receiver) inOrder(n int) {
 	}
 }
 
-// patient is a destination that sends nothing again because its receiver is slow to answer.
-func patient(r *receiver) Settings {
-	s := hook("a", r)
-	s.TimeoutMS = 60_000
-	return s
-}
-
 // What a bridge over a gap delivers again was received within gapSlack of one of its edges.
 func TestABridgeRepeatsLittle(t *testing.T) {
 	w, r := newWorld(t, 0), newReceiver(t)
@@ -67,7 +60,7 @@ func TestABridgeRepeatsLittle(t *testing.T) {
 	w.now = func() time.Time { return time.Now().Add(-time.Duration(back.Load())) }
 	w.stop()
 	w.start()
-	w.put(patient(r), Secrets{Secret: signingSecret})
+	w.put(hook("a", r), Secrets{Secret: signingSecret})
 	back.Store(int64(2 * gapSlack))
 	w.send(100)
 	r.await(100)
@@ -106,7 +99,7 @@ func TestABridgeRepeatsLittle(t *testing.T) {
 // A restart in good order repeats nothing.
 func TestARestartRepeatsNothingThatIsSaved(t *testing.T) {
 	w, r := newWorld(t, 0), newReceiver(t)
-	w.put(patient(r), Secrets{Secret: signingSecret})
+	w.put(hook("a", r), Secrets{Secret: signingSecret})
 	for n := range 3 {
 		w.send(50)
 		r.await(50 * (n + 1))

@@ -13,13 +13,21 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/errs"
 )
 
+// hook is a destination that sends nothing again because its receiver is slow to answer.
 func hook(name string, r *receiver) Settings {
-	return Settings{Name: name, Kind: Webhook, URL: r.server.URL + "/hook", TimeoutMS: 300}
+	return Settings{Name: name, Kind: Webhook, URL: r.server.URL + "/hook", TimeoutMS: 60_000}
+}
+
+// hasty is a hook whose receiver is to hang.
+func hasty(name string, r *receiver) Settings {
+	s := hook(name, r)
+	s.TimeoutMS = 300
+	return s
 }
 
 func TestEveryFaultIsSatOut(t *testing.T) {
 	w, r := newWorld(t, 0), newReceiver(t)
-	w.put(hook("a", r), Secrets{Secret: signingSecret})
+	w.put(hasty("a", r), Secrets{Secret: signingSecret})
 	hang := make(chan struct{})
 	defer close(hang)
 	r.failing(func(rw http.ResponseWriter, q *http.Request, try int, body []byte) bool {
@@ -78,7 +86,7 @@ func TestDeadDestinationsDelayNobody(t *testing.T) {
 	w.ok(err)
 	w.ok(closed.Close())
 	w.put(hook("dead", dead), Secrets{Secret: signingSecret})
-	w.put(hook("hanging", hanging), Secrets{Secret: signingSecret})
+	w.put(hasty("hanging", hanging), Secrets{Secret: signingSecret})
 	w.put(Settings{Name: "closed", Kind: Webhook, URL: "http://" + closed.Addr().String()}, Secrets{})
 	w.put(hook("alive", alive), Secrets{Secret: signingSecret})
 	for range 5 {
