@@ -2,6 +2,7 @@ package journal_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -23,10 +24,10 @@ func TestCluster(t *testing.T) {
 // dropStream empties the cluster for the next test.
 func dropStream(t *testing.T, c *journaltest.Cluster) {
 	t.Helper()
-	err := c.Manage(func(ctx context.Context, js jetstream.JetStream) error { return js.DeleteStream(ctx, "TIDEMARK") })
-	if err != nil {
-		t.Fatal(err)
-	}
+	journaltest.Eventually(t, "the stream is gone", func() bool {
+		err := c.Manage(func(ctx context.Context, js jetstream.JetStream) error { return js.DeleteStream(ctx, "TIDEMARK") })
+		return err == nil || errors.Is(err, jetstream.ErrStreamNotFound)
+	})
 }
 
 // TestClusterKills kills one server after the other under load, leaders and followers, and reads

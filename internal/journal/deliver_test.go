@@ -184,7 +184,7 @@ func TestMissingMessages(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			log := make(lines, 1000)
 			j := openEmbedded(t, func(c *Config) {
-				c.AppendTimeout, c.Logger = time.Second, slog.New(slog.NewTextHandler(log, nil))
+				c.AppendTimeout, c.Logger = time.Minute, slog.New(slog.NewTextHandler(log, nil))
 			})
 			blocks := fillBlocks(t, j)
 			l, err := j.current()
@@ -196,7 +196,7 @@ func TestMissingMessages(t *testing.T) {
 			for text := ""; !strings.Contains(text, "still cannot write") || !strings.Contains(text, "missing"); {
 				select {
 				case text = <-log:
-				case <-time.After(30 * time.Second):
+				case <-time.After(2 * time.Minute):
 					t.Fatal("the log does not say that messages are missing")
 				}
 			}

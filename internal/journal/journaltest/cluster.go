@@ -115,7 +115,7 @@ func (c *Cluster) Kill(i int) {
 
 // Manage runs f with a client of whatever server answers.
 func (c *Cluster) Manage(f func(context.Context, jetstream.JetStream) error) error {
-	nc, err := nats.Connect(c.URL(), nats.Timeout(time.Second))
+	nc, err := nats.Connect(c.URL(), nats.Timeout(5*time.Second))
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (c *Cluster) Manage(f func(context.Context, jetstream.JetStream) error) err
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	return f(ctx, js)
 }
@@ -171,15 +171,15 @@ func freePorts(t testing.TB, n int) []int {
 	return ports
 }
 
-// Eventually waits until a condition holds, and fails the test when it does not within 30 s.
+// Eventually waits until a condition holds, and fails the test when it does not within two minutes.
 func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	end := time.Now().Add(30 * time.Second)
+	end := time.Now().Add(2 * time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
 		if time.Now().After(end) {
-			t.Fatalf("not within 30 s: %s", what)
+			t.Fatalf("not within two minutes: %s", what)
 		}
 		<-tick.C
 	}

@@ -17,7 +17,7 @@ import (
 const nodeVariable = "TIDEMARK_JOURNALTEST_NODE"
 
 // startTimeout is how long a server may take to be ready.
-const startTimeout = 20 * time.Second
+const startTimeout = 2 * time.Minute
 
 // nodeConfig is all that differs between the servers of a cluster.
 type nodeConfig struct {
