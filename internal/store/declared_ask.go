@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -153,8 +152,6 @@ func (s *Store) fromDeclared(ctx context.Context, db *sqlx.DB, m *measurement) (
 	return cells, lack, ok, nil
 }
 
-const anyEvents = `SELECT EXISTS (SELECT 1 FROM events WHERE ts >= $1 AND ts < $2)`
-
 // declaredPieces are the parts of a span, and before when events may be missing from them; ok is
 // false where none is of roll-ups, or some of these are not filled.
 func (s *Store) declaredPieces(ctx context.Context, tx *sqlx.Tx, a *asking, levels []time.Duration) (list []piece, lack *time.Time, ok bool, err error) {
@@ -162,12 +159,11 @@ func (s *Store) declaredPieces(ctx context.Context, tx *sqlx.Tx, a *asking, leve
 	if err := tx.GetContext(ctx, &from, selectFloors); err != nil {
 		return nil, nil, false, err
 	}
-	whole := pieces(micro(a.m.span.Start), micro(a.m.span.End), levels, &from)
-	list = cut(slices.Clone(whole), levels, &from, s.cfg.Now())
-	if a.d.spec.Number { // numbers cannot be taken away
-		if list, err = adding(ctx, tx, list, whole); err != nil {
-			return nil, nil, false, err
-		}
+	list = pieces(micro(a.m.span.Start), micro(a.m.span.End), levels, &from)
+	if !a.d.spec.Number {
+		list = cut(list, levels, &from, s.cfg.Now())
+	} else if list, err = s.addingUp(ctx, tx, list, levels, &from); err != nil { // numbers cannot be taken away
+		return nil, nil, false, err
 	}
 	rolled := false
 	for _, p := range list {
@@ -177,26 +173,6 @@ func (s *Store) declaredPieces(ctx context.Context, tx *sqlx.Tx, a *asking, leve
 		rolled = rolled || p.width > 0
 	}
 	return list, lacks(list, &from), rolled, nil
-}
-
-// adding puts an end of the span back as it was before it was cut, where something would be taken away.
-func adding(ctx context.Context, tx *sqlx.Tx, list, whole []piece) ([]piece, error) {
-	kept := slices.Clone(list[:len(whole)])
-	for _, p := range list[len(whole):] {
-		some := false
-		if err := tx.GetContext(ctx, &some, anyEvents, p.from, p.to); err != nil {
-			return nil, err
-		}
-		if !some {
-			continue
-		}
-		for _, at := range [...]int{0, len(whole) - 1} {
-			if kept[at].from.Compare(p.from) <= 0 && kept[at].to.Compare(p.to) >= 0 {
-				kept[at] = whole[at]
-			}
-		}
-	}
-	return kept, nil
 }
 
 // readRows reads the roll-ups; ok is false where some have yet to be made anew.

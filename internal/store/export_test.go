@@ -134,3 +134,11 @@ func tidyStep(t testing.TB, s *Store, do func(context.Context, session, *floors,
 	}
 	return more
 }
+
+// OnlyRollups takes all events away and leaves what was counted of them.
+func OnlyRollups(t testing.TB, s *Store) {
+	t.Helper()
+	if _, err := s.p.admin.Exec("DELETE FROM events"); err != nil {
+		t.Fatal(err)
+	}
+}

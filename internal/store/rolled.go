@@ -131,6 +131,31 @@ func cut(list []piece, levels []time.Duration, floors *floors, now time.Time) []
 	return list
 }
 
+// addingUp cuts pieces of what cannot be taken away, such as sketches: an end of the span is part of
+// a whole bucket only where nothing else is in that. Mostly so is the end of a span that ends now,
+// behind which there are all events that come in.
+func (s *Store) addingUp(ctx context.Context, tx *sqlx.Tx, whole []piece, levels []time.Duration, from *floors) ([]piece, error) {
+	list := cut(slices.Clone(whole), levels, from, s.cfg.Now())
+	kept := slices.Clone(list[:len(whole)])
+	for _, p := range list[len(whole):] {
+		some := false
+		if err := tx.GetContext(ctx, &some, anyEvents, p.from, p.to); err != nil {
+			return nil, err
+		}
+		if !some {
+			continue
+		}
+		for _, at := range [...]int{0, len(whole) - 1} {
+			if kept[at].from.Compare(p.from) <= 0 && kept[at].to.Compare(p.to) >= 0 {
+				kept[at] = whole[at]
+			}
+		}
+	}
+	return kept, nil
+}
+
+const anyEvents = `SELECT EXISTS (SELECT 1 FROM events WHERE ts >= $1 AND ts < $2)`
+
 // until is how much of a piece has passed.
 func (p piece) until(now time.Time) time.Duration {
 	return earlier(p.to, now).Sub(earlier(p.from, now))
@@ -269,6 +294,9 @@ func (s *Store) fromRollups(ctx context.Context, db *sqlx.DB, m *measurement) (r
 		return nil, nil, false, nil
 	}
 	if m.distinct() {
+		if list, err = s.addingUp(ctx, tx, list, levels, &state.floors); err != nil {
+			return nil, nil, false, err
+		}
 		rows, ok, err = s.idsFromRollups(ctx, tx, m, list, !start.Before(state.Events))
 		return rows, lacks(list, &state.floors), ok, err
 	}

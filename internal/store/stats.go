@@ -117,7 +117,11 @@ func (s *Store) statsFromRollups(ctx context.Context, db *sqlx.DB, st *Stats, st
 	st.add(rows)
 	st.CompleteFrom = lacks(slices.Concat(counts, users), &state.floors)
 	if hasBuckets(users) && (st.TotalEvents > int64(s.cfg.FewEvents) || start.Before(state.Events)) {
-		if err := s.sketchedUsers(ctx, tx, st, users); err != nil {
+		sketched, err := s.addingUp(ctx, tx, users, idLevels, &state.floors)
+		if err != nil {
+			return false, err
+		}
+		if err := s.sketchedUsers(ctx, tx, st, sketched); err != nil {
 			return false, err
 		}
 		return true, s.usersFromRollups(ctx, tx, st, cut(users, idLevels, &state.floors, s.cfg.Now()))
