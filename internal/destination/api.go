@@ -3,7 +3,6 @@ package destination
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 const (
 	maxDestinations = 50
 	maxReplays      = 10
+	mostTries       = 20 // to change a destination that others change
 )
 
 // Request is what PutDestination is told.
@@ -178,8 +178,10 @@ func (m *Manager) row(ctx context.Context, name string) (store.Destination, stor
 			return row, d, nil
 		}
 	}
-	return store.Destination{}, d, errs.New(errs.NotFound, "there is no destination of this name")
+	return store.Destination{}, d, errNone()
 }
+
+func errNone() error { return errs.New(errs.NotFound, "there is no destination of this name") }
 
 // Get returns one destination.
 func (m *Manager) Get(ctx context.Context, name string) (View, error) {
@@ -192,62 +194,101 @@ func (m *Manager) Get(ctx context.Context, name string) (View, error) {
 
 // Put makes a destination or changes the one of that name.
 func (m *Manager) Put(ctx context.Context, q *Request) (v View, created bool, err error) {
-	c := Config{Settings: q.Settings, Secrets: q.Secrets}
-	old, _, err := m.row(ctx, c.Name)
-	switch {
-	case err == nil:
-		before, err := readConfig(old.Config)
+	if q.Start != "" && q.Start != "now" && q.Start != History || q.StartFrom != nil && q.Start != History {
+		return View{}, false, &errs.Error{Kind: errs.Invalid, Detail: "the destination is invalid",
+			Fields: []errs.Field{{Location: "/start", Message: "must be now or history; start_from goes with history"}}}
+	}
+	err = m.settle(ctx, q.Name, func(was *store.Destination) (done bool, err error) {
+		c, err := q.config(was)
 		if err != nil {
-			return View{}, false, err
+			return false, err
+		}
+		if created = was == nil; created {
+			return m.add(ctx, &c, q)
+		}
+		return m.change(ctx, was, &c)
+	})
+	if err != nil {
+		return View{}, false, err
+	}
+	v, err = m.Get(ctx, q.Name)
+	return v, created, err
+}
+
+// config is the configuration that a request asks for, with what stays of the one that there was.
+func (q *Request) config(was *store.Destination) (Config, error) {
+	c := Config{Settings: q.Settings, Secrets: q.Secrets}
+	if was != nil {
+		before, err := readConfig(was.Config)
+		if err != nil {
+			return c, err
 		}
 		if before.Kind == c.Kind && before.URL == c.URL { // secrets go to nobody else
 			c.Secrets.keep(before.Secrets)
 		}
 		c.Secrets.keep(Secrets{HashKey: before.Secrets.HashKey})
-	case !errs.Is(err, errs.NotFound):
-		return View{}, false, err
 	}
 	if c.Secrets.HashKey == "" {
 		c.Secrets.HashKey = rand.Text()
 	}
-	if q.Start != "" && q.Start != "now" && q.Start != History || q.StartFrom != nil && q.Start != History {
-		return View{}, false, &errs.Error{Kind: errs.Invalid, Detail: "the destination is invalid",
-			Fields: []errs.Field{{Location: "/start", Message: "must be now or history; start_from goes with history"}}}
-	}
-	if err := c.check(); err != nil {
-		return View{}, false, err
-	}
-	created, err = m.put(ctx, &c, q)
-	if err != nil {
-		return View{}, false, err
-	}
-	v, err = m.Get(ctx, c.Name)
-	return v, created, err
+	return c, c.check()
 }
 
-func (m *Manager) put(ctx context.Context, c *Config, q *Request) (bool, error) {
-	raw, err := json.Marshal(c)
+// settle makes a change of what there is of one name, nil for nothing. A change that is not done
+// because another one came in between is made anew of what there is then.
+func (m *Manager) settle(ctx context.Context, name string, change func(was *store.Destination) (done bool, err error)) error {
+	defer m.stir()
+	for range mostTries {
+		row, _, err := m.row(ctx, name)
+		was := &row
+		if errs.Is(err, errs.NotFound) {
+			was, err = nil, nil
+		}
+		if err != nil {
+			return err
+		}
+		if done, err := change(was); err != nil || done {
+			return err
+		}
+	}
+	return errs.New(errs.Conflict, "the destination is being changed by others; try again")
+}
+
+func (m *Manager) add(ctx context.Context, c *Config, q *Request) (bool, error) {
+	raw, err := c.write()
 	if err != nil {
-		return false, errs.Wrap(errs.Internal, "writing the configuration of a destination", err)
+		return false, err
 	}
 	now := m.opt.Now().UTC().Truncate(time.Microsecond)
 	s := m.opt.Log.State()
-	at := store.DestinationCursor{Destination: c.Name, Stream: s.StreamID, Seq: s.LastSeq, At: now}
+	at := store.DestinationCursor{Destination: c.Name, Stream: s.StreamID, Seq: s.LastSeq, At: now, Of: now}
 	var replay *store.DestinationReplay
 	if q.Start == History {
 		var from time.Time
 		if q.StartFrom != nil {
 			from = q.StartFrom.UTC()
 		}
-		job, err := newReplay(c.Name, s.StreamID, History, from, now)
+		job, err := newReplay(c.Name, now, s.StreamID, History, from, now)
 		if err != nil {
 			return false, err
 		}
 		replay = &job
 	}
-	created, err := m.opt.Store.PutDestination(ctx, store.Destination{Name: c.Name, Config: raw, UpdatedAt: now}, at, replay, maxDestinations)
-	m.stir()
-	return created, err
+	return m.opt.Store.AddDestination(ctx, store.Destination{Name: c.Name, Config: raw, UpdatedAt: now}, at, replay, maxDestinations)
+}
+
+// change gives a destination another configuration. Its new time differs from the old one, whatever
+// the clock says: by it those who run it see that something has changed.
+func (m *Manager) change(ctx context.Context, was *store.Destination, c *Config) (bool, error) {
+	raw, err := c.write()
+	if err != nil {
+		return false, err
+	}
+	is := store.Destination{Config: raw, UpdatedAt: m.opt.Now().UTC().Truncate(time.Microsecond)}
+	if !is.UpdatedAt.After(was.UpdatedAt) {
+		is.UpdatedAt = was.UpdatedAt.Add(time.Microsecond)
+	}
+	return m.opt.Store.ChangeDestination(ctx, *was, is)
 }
 
 // Delete forgets a destination, its dead letters and replays.
@@ -257,18 +298,20 @@ func (m *Manager) Delete(ctx context.Context, name string) error {
 	return err
 }
 
-// SetEnabled switches a destination on or off.
+// SetEnabled switches a destination on or off. Whatever else is changed at the same time stays so.
 func (m *Manager) SetEnabled(ctx context.Context, name string, on bool) (View, error) {
-	row, _, err := m.row(ctx, name)
+	err := m.settle(ctx, name, func(was *store.Destination) (done bool, err error) {
+		if was == nil {
+			return false, errNone()
+		}
+		c, err := readConfig(was.Config)
+		if err != nil {
+			return false, err
+		}
+		c.Enabled = &on
+		return m.change(ctx, was, &c)
+	})
 	if err != nil {
-		return View{}, err
-	}
-	c, err := readConfig(row.Config)
-	if err != nil {
-		return View{}, err
-	}
-	c.Enabled = &on
-	if _, err := m.put(ctx, &c, &Request{}); err != nil {
 		return View{}, err
 	}
 	return m.Get(ctx, name)
@@ -304,7 +347,8 @@ func (m *Manager) Test(ctx context.Context, name string) (TestResult, error) {
 
 // Replay has dead letters, or what was received between two times, delivered again.
 func (m *Manager) Replay(ctx context.Context, name, what string, from, to time.Time) error {
-	if _, _, err := m.row(ctx, name); err != nil {
+	row, _, err := m.row(ctx, name)
+	if err != nil {
 		return err
 	}
 	now := m.opt.Now().UTC()
@@ -322,7 +366,7 @@ func (m *Manager) Replay(ctx context.Context, name, what string, from, to time.T
 	case !from.Before(to):
 		return invalid("/to", "must be after from, which must have passed")
 	}
-	job, err := newReplay(name, m.opt.Log.State().StreamID, what, from.UTC(), to.UTC())
+	job, err := newReplay(name, row.CreatedAt, m.opt.Log.State().StreamID, what, from.UTC(), to.UTC())
 	if err != nil {
 		return err
 	}

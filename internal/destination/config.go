@@ -285,6 +285,14 @@ func readConfig(raw []byte) (Config, error) {
 	return c, nil
 }
 
+func (c *Config) write() ([]byte, error) {
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return nil, errs.Wrap(errs.Internal, "writing the configuration of a destination", err)
+	}
+	return raw, nil
+}
+
 // keep takes over the secrets that are not given anew.
 func (s *Secrets) keep(old Secrets) {
 	for _, x := range []struct {

@@ -183,7 +183,7 @@ func (r *runner) bury(ctx context.Context, e *event.Event, why string) error {
 	}
 	u := &store.Undelivered{ID: id.String(), Event: *e, Detail: why, At: r.m.opt.Now()}
 	for wait := r.breaker.pauses.first; ; wait = min(2*wait, longestBury) {
-		err := r.m.opt.Store.KeepUndelivered(ctx, r.cfg.Name, u, maxUndelivered)
+		err := r.m.opt.Store.KeepUndelivered(ctx, r.cfg.Name, r.made, u, maxUndelivered)
 		if err == nil || ctx.Err() != nil {
 			return ctx.Err()
 		}

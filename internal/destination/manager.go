@@ -35,9 +35,7 @@ type Log interface {
 
 // Store keeps destinations and how far they are.
 type Store interface {
-	LoadDestinations(ctx context.Context, stream string) (store.Destinations, error)
-	PutDestination(ctx context.Context, d store.Destination, at store.DestinationCursor, replay *store.DestinationReplay, most int) (created bool, err error)
-	DeleteDestination(ctx context.Context, name string) error
+	Kept
 	SaveDestinations(ctx context.Context, term *store.Term, c *store.DestinationChanges) error
 	AddReplay(ctx context.Context, r store.DestinationReplay, most int) error
 	Letters
@@ -45,9 +43,17 @@ type Store interface {
 	Office
 }
 
+// Kept are the destinations themselves.
+type Kept interface {
+	LoadDestinations(ctx context.Context, stream string) (store.Destinations, error)
+	AddDestination(ctx context.Context, d store.Destination, at store.DestinationCursor, replay *store.DestinationReplay, most int) (added bool, err error)
+	ChangeDestination(ctx context.Context, was, is store.Destination) (changed bool, err error)
+	DeleteDestination(ctx context.Context, name string) error
+}
+
 // Letters are the dead letters.
 type Letters interface {
-	KeepUndelivered(ctx context.Context, destination string, u *store.Undelivered, most int) error
+	KeepUndelivered(ctx context.Context, destination string, made time.Time, u *store.Undelivered, most int) error
 	ListUndelivered(ctx context.Context, destination, after string, before time.Time, limit int) ([]store.Undelivered, error)
 	CountUndelivered(ctx context.Context, destination string) (int64, error)
 	DropUndelivered(ctx context.Context, destination string, ids ...string) (int64, error)
@@ -336,11 +342,11 @@ func (m *Manager) reconcile() {
 		r := m.runnerOf(name)
 		if r == nil || r.stopped() {
 			at := position{k.saved, k.at}
-			if r != nil && r.position().seq > at.seq {
+			if r != nil && r.made.Equal(k.row.CreatedAt) && r.position().seq > at.seq {
 				at = r.position()
 			}
-			r = newRunner(m, k.cfg, at)
-			r.since, r.dirty = k.row.UpdatedAt, !k.hasSeq || at.seq > k.saved
+			r = newRunner(m, k, at)
+			r.dirty = !k.hasSeq || at.seq > k.saved
 			r.take(k.replays)
 			m.mu.Lock()
 			m.runners[name] = r

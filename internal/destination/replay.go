@@ -51,7 +51,7 @@ func (r *runner) bridge(ctx context.Context) error {
 	if first.Seq <= pos.seq+1 {
 		return nil // there is no gap any more
 	}
-	job, err := newReplay(r.cfg.Name, s.StreamID, gap, pos.at.Add(-gapSlack), first.Time.Add(gapSlack))
+	job, err := newReplay(r.cfg.Name, r.made, s.StreamID, gap, pos.at.Add(-gapSlack), first.Time.Add(gapSlack))
 	if err != nil {
 		return err
 	}
@@ -68,16 +68,16 @@ func (r *runner) bridge(ctx context.Context) error {
 	return nil
 }
 
-func newReplay(destination, stream, what string, from, to time.Time) (store.DestinationReplay, error) {
+func newReplay(destination string, made time.Time, stream, what string, from, to time.Time) (store.DestinationReplay, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return store.DestinationReplay{}, err
 	}
-	return store.DestinationReplay{ID: id.String(), Destination: destination, Stream: stream, What: what, From: from, To: to, AfterAt: from}, nil
+	return store.DestinationReplay{ID: id.String(), Destination: destination, Stream: stream, What: what, From: from, To: to, AfterAt: from, Of: made}, nil
 }
 
 func (r *runner) cursor(at position) store.DestinationCursor {
-	return store.DestinationCursor{Destination: r.cfg.Name, Stream: r.stream, Seq: at.seq, At: at.at}
+	return store.DestinationCursor{Destination: r.cfg.Name, Stream: r.stream, Seq: at.seq, At: at.at, Of: r.made}
 }
 
 // replay delivers what a replay asks for and ends it.

@@ -65,14 +65,16 @@ type runner struct {
 	ended     map[string]bool // of replays, while the database may still show them
 	delivered uint64
 
+	made   time.Time // when the destination was, which tells it from others of its name
 	since  time.Time // when its configuration was made
 	cancel context.CancelFunc
 	done   chan struct{}
 }
 
-func newRunner(m *Manager, c Config, at position) *runner {
+func newRunner(m *Manager, k *known, at position) *runner {
+	c := k.cfg
 	r := &runner{
-		m: m, stream: m.stream, cfg: c, batch: c.Batch.complete(), filter: newFilter(&c.Filter), transform: newTransform(&c.Transform, c.Secrets.HashKey),
+		m: m, stream: m.stream, made: k.row.CreatedAt, since: k.row.UpdatedAt, cfg: c, batch: c.Batch.complete(), filter: newFilter(&c.Filter), transform: newTransform(&c.Transform, c.Secrets.HashKey),
 		sender: newSender(&c, m.opt.LogRecord, m.opt.Now), metrics: m.metrics.of(c.Name),
 		logger: m.opt.Logger.With("destination", c.Name), poke: make(chan struct{}, 1), pos: at,
 		breaker: breaker{pauses: m.pauses}, ended: map[string]bool{}, done: make(chan struct{}),

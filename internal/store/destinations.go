@@ -9,7 +9,8 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/errs"
 )
 
-// Destination is an external service that events go on to. Config is JSON, secrets included.
+// Destination is an external service that events go on to. Config is JSON, secrets included. CreatedAt
+// tells it from others that had its name before, UpdatedAt grows with every change.
 type Destination struct {
 	Name      string
 	Config    []byte
@@ -22,6 +23,7 @@ type DestinationCursor struct {
 	Destination, Stream string
 	Seq                 uint64    // every message up to and including Seq is delivered
 	At                  time.Time `db:"written_at"` // when that message was written
+	Of                  time.Time `db:"created_at"` // CreatedAt of the destination it is about
 }
 
 // DestinationReplay is what is to be delivered beside the journal: What is events received from From
@@ -30,6 +32,7 @@ type DestinationReplay struct {
 	ID, Destination, Stream, What string
 	From, To, AfterAt             time.Time
 	AfterID                       string
+	Of                            time.Time // CreatedAt of the destination it is about
 }
 
 // Destinations is all that is kept of them: the cursors and replays of one stream only.
@@ -41,30 +44,33 @@ type Destinations struct {
 
 const (
 	selectDestinations = `SELECT name, config, created_at, updated_at FROM destinations ORDER BY name`
-	selectDelivered    = `SELECT destination, stream, seq, written_at FROM destination_cursors WHERE stream = $1`
-	selectReplays      = `
-SELECT id, destination, stream, what, from_at, to_at, after_at, after_id FROM destination_replays
-WHERE stream = $1 ORDER BY id`
+	selectDelivered    = `
+SELECT c.destination, c.stream, c.seq, c.written_at, d.created_at
+FROM destination_cursors c JOIN destinations d ON d.name = c.destination WHERE c.stream = $1`
+	selectReplays = `
+SELECT r.id, r.destination, r.stream, r.what, r.from_at, r.to_at, r.after_at, r.after_id, d.created_at
+FROM destination_replays r JOIN destinations d ON d.name = r.destination
+WHERE r.stream = $1 ORDER BY r.id`
 
-	countDestinations = `SELECT count(*) FROM destinations WHERE name <> $1`
-	putDestination    = `
+	countDestinations = `SELECT count(*) FROM destinations`
+	addDestination    = `
 INSERT INTO destinations (name, config, created_at, updated_at) VALUES ($1, $2, $3, $3)
-ON CONFLICT (name) DO UPDATE SET config = EXCLUDED.config, updated_at = EXCLUDED.updated_at`
-	hasDestination    = `SELECT count(*) FROM destinations WHERE name = $1`
+ON CONFLICT (name) DO NOTHING`
+	changeDestination = `
+UPDATE destinations SET config = $2, updated_at = $3 WHERE name = $1 AND created_at = $4 AND updated_at = $5`
+	sameDestination   = `SELECT 1 FROM destinations WHERE name = $1 AND created_at = $2`
 	deleteDestination = `DELETE FROM destinations WHERE name = $1`
 	forgetCursors     = `DELETE FROM destination_cursors WHERE destination = $1`
 	forgetReplays     = `DELETE FROM destination_replays WHERE destination = $1`
 	forgetUndelivered = `DELETE FROM destination_dead_letters WHERE destination = $1`
 
-	// A destination that was deleted meanwhile leaves no cursor behind, nor a replay.
 	putDelivered = `
-INSERT INTO destination_cursors (destination, stream, seq, written_at)
-SELECT name, $2::text, $3::bigint, $4::timestamptz FROM destinations WHERE name = $1
+INSERT INTO destination_cursors (destination, stream, seq, written_at) VALUES ($1, $2, $3, $4)
 ON CONFLICT (destination, stream) DO UPDATE SET seq = EXCLUDED.seq, written_at = EXCLUDED.written_at`
 	insertReplay = `
 INSERT INTO destination_replays (id, destination, stream, what, from_at, to_at, after_at, after_id)
-SELECT $1::text, name, $3::text, $4::text, $5::timestamptz, $6::timestamptz, $7::timestamptz, $8::text FROM destinations WHERE name = $2`
-	countReplays = `SELECT count(*) FROM destination_replays WHERE destination = $1`
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+	countReplays = `SELECT count(*) FROM destination_replays WHERE destination = $1 AND stream = $2`
 	moveReplay   = `UPDATE destination_replays SET after_at = $2, after_id = $3 WHERE id = $1`
 	endReplay    = `DELETE FROM destination_replays WHERE id = $1`
 )
@@ -78,6 +84,7 @@ func (s *Store) LoadDestinations(ctx context.Context, stream string) (Destinatio
 		ToAt                          time.Time `db:"to_at"`
 		AfterAt                       time.Time `db:"after_at"`
 		AfterID                       string    `db:"after_id"`
+		CreatedAt                     time.Time `db:"created_at"`
 	}
 	var all []struct {
 		Name, Config string
@@ -97,42 +104,70 @@ func (s *Store) LoadDestinations(ctx context.Context, stream string) (Destinatio
 		d.All = append(d.All, Destination{r.Name, []byte(r.Config), r.CreatedAt.UTC(), r.UpdatedAt.UTC()})
 	}
 	for i := range d.Cursors {
-		d.Cursors[i].At = d.Cursors[i].At.UTC()
+		d.Cursors[i].At, d.Cursors[i].Of = d.Cursors[i].At.UTC(), d.Cursors[i].Of.UTC()
 	}
 	for _, r := range replays {
 		d.Replays = append(d.Replays, DestinationReplay{ID: r.ID, Destination: r.Destination, Stream: r.Stream, What: r.What,
-			From: r.FromAt.UTC(), To: r.ToAt.UTC(), AfterAt: r.AfterAt.UTC(), AfterID: r.AfterID})
+			From: r.FromAt.UTC(), To: r.ToAt.UTC(), AfterAt: r.AfterAt.UTC(), AfterID: r.AfterID, Of: r.CreatedAt.UTC()})
 	}
 	return d, err
 }
 
-// PutDestination keeps a destination, new or changed. A new one begins at the cursor, and after the
-// replay where there is one. Conflict when there are as many as most already.
-func (s *Store) PutDestination(ctx context.Context, d Destination, at DestinationCursor, replay *DestinationReplay, most int) (created bool, err error) {
+// AddDestination keeps a new destination, made at d.UpdatedAt. It begins at the cursor, and after the
+// replay where there is one. added is false where there is one of its name; Conflict when there are as
+// many as most.
+func (s *Store) AddDestination(ctx context.Context, d Destination, at DestinationCursor, replay *DestinationReplay, most int) (added bool, err error) {
 	if err := checkTexts(d.Name, string(d.Config)); err != nil {
 		return false, err
 	}
 	err = s.transact(ctx, "INSERT destinations", func(ctx context.Context, ses session) error {
-		var others, same int
-		if err := ses.GetContext(ctx, &others, countDestinations, d.Name); err != nil {
+		result, err := ses.ExecContext(ctx, addDestination, d.Name, string(d.Config), micro(d.UpdatedAt))
+		if err != nil {
 			return err
 		}
-		if err := ses.GetContext(ctx, &same, hasDestination, d.Name); err != nil {
+		n, err := result.RowsAffected()
+		if added = n == 1; err != nil || !added {
 			return err
 		}
-		created = same == 0
-		if created && others >= most {
+		var all int
+		if err := ses.GetContext(ctx, &all, countDestinations); err != nil {
+			return err
+		}
+		if all > most {
 			return errs.New(errs.Conflict, "there are too many destinations; delete some first")
-		}
-		if _, err := ses.ExecContext(ctx, putDestination, d.Name, string(d.Config), micro(d.UpdatedAt)); err != nil || !created {
-			return err
 		}
 		if _, err := ses.ExecContext(ctx, putDelivered, d.Name, at.Stream, int64(at.Seq), micro(at.At)); err != nil || replay == nil {
 			return err
 		}
-		return addReplay(ctx, ses, replay)
+		return insertReplayOf(ctx, ses, replay)
 	})
-	return created, err
+	return added && err == nil, err
+}
+
+// ChangeDestination gives a destination, as it was read, the configuration and UpdatedAt of another
+// one. changed is false when it was changed or deleted since.
+func (s *Store) ChangeDestination(ctx context.Context, was, is Destination) (changed bool, err error) {
+	if err := checkTexts(was.Name, string(is.Config)); err != nil {
+		return false, err
+	}
+	err = s.transact(ctx, "UPDATE destinations", func(ctx context.Context, ses session) error {
+		result, err := ses.ExecContext(ctx, changeDestination, was.Name, string(is.Config), micro(is.UpdatedAt), micro(was.CreatedAt), micro(was.UpdatedAt))
+		if err != nil {
+			return err
+		}
+		n, err := result.RowsAffected()
+		changed = n == 1
+		return err
+	})
+	return changed && err == nil, err
+}
+
+// sameDestination reports whether the destination of a name is still the one made at a time. Until
+// the transaction ends it is.
+func (s *Store) sameDestination(ctx context.Context, ses session, name string, made time.Time) (bool, error) {
+	var found []int
+	err := ses.SelectContext(ctx, &found, sameDestination+s.d.forUpdate(), name, micro(made))
+	return len(found) > 0, err
 }
 
 // DeleteDestination forgets a destination and all that waits for it, NotFound where there is none.
@@ -162,19 +197,25 @@ type DestinationChanges struct {
 	Ended   []string            // ids of replays
 }
 
-// SaveDestinations keeps how far deliveries are. Conflict when the term is over.
+// SaveDestinations keeps how far deliveries are. What is about a destination that was deleted
+// meanwhile is passed over, be there another one of its name or not. Conflict when the term is over.
 func (s *Store) SaveDestinations(ctx context.Context, term *Term, c *DestinationChanges) error {
 	return s.transact(ctx, "INSERT destination_cursors", func(ctx context.Context, ses session) error {
 		if err := s.inTerm(ctx, ses, term); err != nil {
 			return err
 		}
 		for _, d := range c.Cursors {
+			if same, err := s.sameDestination(ctx, ses, d.Destination, d.Of); err != nil {
+				return err
+			} else if !same {
+				continue
+			}
 			if _, err := ses.ExecContext(ctx, putDelivered, d.Destination, d.Stream, int64(d.Seq), micro(d.At)); err != nil {
 				return err
 			}
 		}
 		for i := range c.New {
-			if err := addReplay(ctx, ses, &c.New[i]); err != nil {
+			if err := s.addReplay(ctx, ses, &c.New[i]); err != nil {
 				return err
 			}
 		}
@@ -192,21 +233,30 @@ func (s *Store) SaveDestinations(ctx context.Context, term *Term, c *Destination
 	})
 }
 
-// AddReplay keeps a replay, Conflict when as many as most wait for the destination.
+// AddReplay keeps a replay, Conflict when as many as most wait for the destination at that stream.
 func (s *Store) AddReplay(ctx context.Context, r DestinationReplay, most int) error {
 	return s.transact(ctx, "INSERT destination_replays", func(ctx context.Context, ses session) error {
 		var n int
-		if err := ses.GetContext(ctx, &n, countReplays, r.Destination); err != nil {
+		if err := ses.GetContext(ctx, &n, countReplays, r.Destination, r.Stream); err != nil {
 			return err
 		}
 		if n >= most {
 			return errs.New(errs.Conflict, "too many replays wait for this destination")
 		}
-		return addReplay(ctx, ses, &r)
+		return s.addReplay(ctx, ses, &r)
 	})
 }
 
-func addReplay(ctx context.Context, ses session, r *DestinationReplay) error {
+// addReplay keeps a replay of a destination that is still there.
+func (s *Store) addReplay(ctx context.Context, ses session, r *DestinationReplay) error {
+	same, err := s.sameDestination(ctx, ses, r.Destination, r.Of)
+	if err != nil || !same {
+		return err
+	}
+	return insertReplayOf(ctx, ses, r)
+}
+
+func insertReplayOf(ctx context.Context, ses session, r *DestinationReplay) error {
 	_, err := ses.ExecContext(ctx, insertReplay, r.ID, r.Destination, r.Stream, r.What,
 		micro(r.From), micro(r.To), micro(r.AfterAt), r.AfterID)
 	return err

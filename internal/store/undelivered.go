@@ -34,15 +34,18 @@ WHERE received_at >= $1 AND received_at < $2 AND (received_at > $1 OR event_id >
 ORDER BY received_at, event_id LIMIT $4`
 )
 
-// KeepUndelivered keeps an event that a destination refused, unless its person was erased.
-// Overloaded when as many as most are kept for that destination.
-func (s *Store) KeepUndelivered(ctx context.Context, destination string, u *Undelivered, most int) error {
+// KeepUndelivered keeps an event that the destination made at a time refused, unless its person was
+// erased or the destination deleted. Overloaded when as many as most are kept for that destination.
+func (s *Store) KeepUndelivered(ctx context.Context, destination string, made time.Time, u *Undelivered, most int) error {
 	return s.transact(ctx, "INSERT destination_dead_letters", func(ctx context.Context, ses session) error {
 		if err := s.d.orderErasure(ctx, ses, false); err != nil {
 			return err
 		}
 		gone, err := s.readErased(ctx, ses)
 		if err != nil || gone.refuses(&u.Event) {
+			return err
+		}
+		if same, err := s.sameDestination(ctx, ses, destination, made); err != nil || !same {
 			return err
 		}
 		var n int

@@ -26,24 +26,37 @@ func (b *bench) destinations(stream string) store.Destinations {
 	return d
 }
 
-func (b *bench) putDestination(name, config string, at store.DestinationCursor, r *store.DestinationReplay) bool {
+func (b *bench) addDestination(name, config string, at store.DestinationCursor, r *store.DestinationReplay) bool {
 	b.Helper()
-	created, err := b.store.PutDestination(b.Context(), store.Destination{Name: name, Config: []byte(config), UpdatedAt: b.clock.Now()}, at, r, 2)
+	added, err := b.store.AddDestination(b.Context(), store.Destination{Name: name, Config: []byte(config), UpdatedAt: b.clock.Now()}, at, r, 2)
 	b.ok(err)
-	return created
+	return added
 }
 
+// now is the time as the databases keep it.
+func (b *bench) now() time.Time { return b.clock.Now().UTC().Truncate(time.Microsecond) }
+
 func destinationsKept(b *bench) {
-	at := store.DestinationCursor{Destination: "a", Stream: "s", Seq: 7, At: epoch.Truncate(time.Microsecond)}
-	replay := store.DestinationReplay{ID: "r1", Destination: "a", Stream: "s", What: "history", From: time.Time{}, To: at.At, AfterAt: time.Time{}}
-	if !b.putDestination("a", `{"x": "é"}`, at, &replay) {
+	made := b.now()
+	at := store.DestinationCursor{Destination: "a", Stream: "s", Seq: 7, At: made, Of: made}
+	replay := store.DestinationReplay{ID: "r1", Destination: "a", Stream: "s", What: "history", From: time.Time{}, To: at.At, AfterAt: time.Time{}, Of: made}
+	if !b.addDestination("a", `{"x": "é"}`, at, &replay) {
 		b.Error("a new one was there before")
 	}
 	b.clock.advance(time.Second)
 	later := at
 	later.Seq = 1
-	if b.putDestination("a", `{"x": 2}`, later, nil) {
+	if b.addDestination("a", `{"x": 3}`, later, nil) {
 		b.Error("one that was there is new")
+	}
+	first := b.destinations("s").All[0]
+	for want, was := range map[bool]store.Destination{true: first, false: {Name: "b", CreatedAt: made, UpdatedAt: made}} {
+		if changed, err := b.store.ChangeDestination(b.Context(), was, store.Destination{Config: []byte(`{"x": 2}`), UpdatedAt: b.now()}); err != nil || changed != want {
+			b.Errorf("%q changed: %v, %v", was.Name, changed, err)
+		}
+	}
+	if changed, err := b.store.ChangeDestination(b.Context(), first, store.Destination{Config: []byte(`{}`), UpdatedAt: b.now()}); err != nil || changed {
+		b.Errorf("one that was changed since it was read is changed again: %v", err)
 	}
 	b.reopen()
 	want := store.Destinations{All: []store.Destination{{Name: "a", Config: []byte(`{"x": 2}`), CreatedAt: at.At, UpdatedAt: at.At.Add(time.Second)}},
@@ -52,7 +65,7 @@ func destinationsKept(b *bench) {
 		b.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	at.Seq, replay.AfterID = 9, "e1"
-	more := store.DestinationReplay{ID: "r2", Destination: "a", Stream: "s", What: "gap", From: at.At, To: at.At, AfterAt: at.At}
+	more := store.DestinationReplay{ID: "r2", Destination: "a", Stream: "s", What: "gap", From: at.At, To: at.At, AfterAt: at.At, Of: made}
 	term, _, err := b.store.Elect(b.Context(), "destinations/s", "me", time.Minute)
 	b.ok(err)
 	c := store.DestinationChanges{Cursors: []store.DestinationCursor{at}, Moved: []store.DestinationReplay{replay}, New: []store.DestinationReplay{more}}
@@ -62,31 +75,55 @@ func destinationsKept(b *bench) {
 		b.Errorf("after changes: %+v", got)
 	}
 	b.wantKind(b.store.AddReplay(b.Context(), more, 1), errs.Conflict)
-	b.putDestination("b", `{}`, at, nil)
-	_, err = b.store.PutDestination(b.Context(), store.Destination{Name: "c", Config: []byte(`{}`), UpdatedAt: epoch}, at, nil, 2)
+	more.ID, more.Stream = "r3", "another"
+	b.ok(b.store.AddReplay(b.Context(), more, 1))
+	b.addDestination("b", `{}`, at, nil)
+	_, err = b.store.AddDestination(b.Context(), store.Destination{Name: "c", Config: []byte(`{}`), UpdatedAt: epoch}, at, nil, 2)
 	b.wantKind(err, errs.Conflict)
 }
 
-// What was under way when a destination was deleted leaves nothing behind for the next of its name.
+// What was under way when a destination was deleted leaves nothing behind for the next of its name,
+// be it made before or after.
 func destinationsDeleted(b *bench) {
-	at := store.DestinationCursor{Destination: "a", Stream: "s", Seq: 7, At: epoch}
-	b.putDestination("a", `{}`, at, nil)
+	made := b.now()
+	at := store.DestinationCursor{Destination: "a", Stream: "s", Seq: 7, At: epoch, Of: made}
+	b.addDestination("a", `{}`, at, nil)
+	old := b.destinations("s").All[0]
 	b.ok(b.store.DeleteDestination(b.Context(), "a"))
 	b.wantKind(b.store.DeleteDestination(b.Context(), "a"), errs.NotFound)
-	late := store.DestinationReplay{ID: "r", Destination: "a", Stream: "s", What: "gap"}
-	b.ok(b.store.SaveDestinations(b.Context(), nil, &store.DestinationChanges{Cursors: []store.DestinationCursor{at}, New: []store.DestinationReplay{late}}))
-	at.Seq = 20
-	b.putDestination("a", `{}`, at, nil)
-	if got := b.destinations("s"); len(got.Cursors) != 1 || got.Cursors[0].Seq != 20 || len(got.Replays) != 0 {
+	b.clock.advance(time.Millisecond)
+	late := func() {
+		r := store.DestinationReplay{ID: "r", Destination: "a", Stream: "s", What: "gap", Of: made}
+		b.ok(b.store.SaveDestinations(b.Context(), nil, &store.DestinationChanges{Cursors: []store.DestinationCursor{at}, New: []store.DestinationReplay{r}}))
+		b.ok(b.store.AddReplay(b.Context(), r, 9))
+		e := event.Event{ID: "e", Name: "n", Type: event.Custom, Severity: event.Low, SampleRate: 1, Timestamp: epoch, ReceivedAt: epoch}
+		b.ok(b.store.KeepUndelivered(b.Context(), "a", made, &store.Undelivered{ID: "u", Event: e, At: epoch}, 9))
+		if changed, err := b.store.ChangeDestination(b.Context(), old, store.Destination{Config: []byte(`{"old": 1}`), UpdatedAt: b.now()}); err != nil || changed {
+			b.Errorf("one that was deleted is changed: %v", err)
+		}
+	}
+	late()
+	next := at
+	next.Seq, next.Of = 20, b.now()
+	if !b.addDestination("a", `{}`, next, nil) {
+		b.Error("a late change has brought it back")
+	}
+	late()
+	if got := b.destinations("s"); len(got.Cursors) != 1 || got.Cursors[0].Seq != 20 || len(got.Replays) != 0 || string(got.All[0].Config) != `{}` {
 		b.Errorf("the new one begins with %+v", got)
+	}
+	if n, err := b.store.CountUndelivered(b.Context(), "a"); err != nil || n != 0 {
+		b.Errorf("the new one has %d dead letters of the old one, %v", n, err)
 	}
 }
 
 func undelivered(b *bench) {
+	made := b.now()
+	b.addDestination("a", `{}`, store.DestinationCursor{Destination: "a", Stream: "s", At: epoch}, nil)
 	keep := func(n int, user string) error {
 		e := event.Event{ID: fmt.Sprint("e", n), Name: "n", Type: event.Custom, UserID: user, Severity: event.Low, SampleRate: 1,
 			Timestamp: epoch.Truncate(time.Microsecond), ReceivedAt: b.clock.Now().Truncate(time.Microsecond)}
-		return b.store.KeepUndelivered(b.Context(), "a", &store.Undelivered{ID: fmt.Sprint(n), Event: e, Detail: "no\x00pe", At: b.clock.Now()}, 3)
+		return b.store.KeepUndelivered(b.Context(), "a", made, &store.Undelivered{ID: fmt.Sprint(n), Event: e, Detail: "no\x00pe", At: b.clock.Now()}, 3)
 	}
 	for n, user := range []string{"u1", "u2", "u1"} {
 		b.ok(keep(n, user))
