@@ -27,7 +27,7 @@ type Request struct {
 	StartFrom *time.Time `json:"start_from,omitempty" doc:"Of history: received from then on; default everything"`
 }
 
-// View is a destination as it is shown.
+// View is a destination as it is shown: what was not given stands there as what holds.
 type View struct {
 	Settings
 	SecretsSet []string `json:"secrets_set" nullable:"false" doc:"The secrets that it has; they are never shown"`
@@ -36,7 +36,7 @@ type View struct {
 
 // Status is how a destination stands.
 type Status struct {
-	State       string     `json:"state" enum:"delivering,retrying,open,replaying,paused,elsewhere" doc:"elsewhere: another replica delivers, or none yet"`
+	State       string     `json:"state" enum:"delivering,retrying,open,replaying,paused,full,elsewhere" doc:"full: it waits until dead letters are replayed or dropped; elsewhere: another replica delivers, or none yet"`
 	LagEvents   uint64     `json:"lag_events" doc:"In the journal, those that the filter leaves out included"`
 	LagSeconds  float64    `json:"lag_seconds"`
 	Delivered   uint64     `json:"delivered" doc:"By this process, since its start or the last change"`
@@ -140,7 +140,7 @@ func (m *Manager) view(ctx context.Context, row store.Destination, replays []sto
 	}
 	v := View{Settings: cfg.Settings, SecretsSet: cfg.Secrets.set(), Status: Status{State: "elsewhere", CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt}}
 	on := cfg.enabled()
-	v.Enabled, v.Batch = &on, cfg.Batch.complete()
+	v.Settings = cfg.complete()
 	if v.Status.DeadLetters, err = m.opt.Store.CountUndelivered(ctx, row.Name); err != nil {
 		return View{}, err
 	}

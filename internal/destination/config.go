@@ -139,6 +139,25 @@ func (b Batch) complete() Batch {
 	return b
 }
 
+// complete are the settings with the defaults in place of what was not given.
+func (s Settings) complete() Settings {
+	on := s.enabled()
+	s.Enabled, s.Batch, s.TimeoutMS = &on, s.Batch.complete(), int(s.timeout()/time.Millisecond)
+	if s.Kind == Webhook && s.Format == "" {
+		s.Format = CloudEvents
+	}
+	return s
+}
+
+// encrypted reports whether connections are made with TLS.
+func (s *Settings) encrypted() bool {
+	if s.Kind == Kafka {
+		return s.TLS
+	}
+	u, err := url.Parse(s.URL)
+	return s.Kind == NATS && s.CA != "" || err == nil && (u.Scheme == "https" || u.Scheme == "tls")
+}
+
 // faults collects what is wrong with a configuration.
 type faults []errs.Field
 
@@ -153,6 +172,7 @@ func (c *Config) check() error {
 		f.add("/name", "must be 1 to 50 letters, digits, _ or -")
 	}
 	c.checkKind(&f)
+	c.checkForeign(&f)
 	if len(c.CA) > 20_000 || c.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CA)) {
 		f.add("/ca", "must be certificates as PEM, at most 20000 characters")
 	}
@@ -202,8 +222,8 @@ func (c *Config) checkKind(f *faults) {
 		f.add("/kind", "must be webhook, segment, otlp, nats, posthog or kafka")
 		return
 	}
-	if c.Format != "" && (c.Kind != Webhook || c.Format != CloudEvents && c.Format != JSON) {
-		f.add("/format", "must be cloudevents or json, of a webhook")
+	if c.Kind == Webhook && c.Format != "" && c.Format != CloudEvents && c.Format != JSON {
+		f.add("/format", "must be cloudevents or json")
 	}
 	u, err := url.Parse(c.URL)
 	switch {
@@ -213,6 +233,29 @@ func (c *Config) checkKind(f *faults) {
 		f.add("/url", "must have no credentials: they belong into secrets")
 	case u.Fragment != "":
 		f.add("/url", "must have no fragment")
+	}
+}
+
+// checkForeign refuses what its kind would pass over: who sets it believes that it works.
+func (c *Config) checkForeign(f *faults) {
+	for _, x := range []struct {
+		place string
+		set   bool
+		kind  string
+	}{
+		{"/format", c.Format != "", Webhook}, {"/subject", c.Subject != "", NATS}, {"/no_stream", c.NoStream, NATS},
+		{"/topic", c.Topic != "", Kafka}, {"/tls", c.TLS, Kafka},
+	} {
+		if x.set && x.kind != c.Kind {
+			f.add(x.place, "is for "+x.kind+" only")
+		}
+	}
+	if c.CA != "" && !c.encrypted() {
+		how := "a URL that begins with https://"
+		if c.Kind == Kafka {
+			how = `"tls": true`
+		}
+		f.add("/ca", "is of no use without TLS: it needs "+how)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,7 +19,10 @@ import (
 // that refuses everything is more likely set up wrongly than sent so many bad events.
 const maxUndelivered = 10_000
 
-const longestBury = 5 * time.Second // between two tries to keep a dead letter
+const (
+	longestBury = 5 * time.Second // between two tries to keep a dead letter
+	tellEvery   = time.Minute     // that events are refused
+)
 
 // refusedEvent is told of an event that is refused for good, before the next one is sent.
 type refusedEvent func(ctx context.Context, e *event.Event, why string) error
@@ -118,13 +122,7 @@ func (r *runner) succeeded(n int) {
 	r.metrics.delivered.Add(float64(n))
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.state != Replaying && r.state != Delivering {
-		r.logger.Info("the destination takes events again")
-		r.state = Delivering
-		if len(r.replays) > 0 {
-			r.state = Replaying
-		}
-	}
+	r.goesOn("the destination takes events again")
 	r.lastOK = r.m.opt.Now()
 	r.lastErr = ""
 	r.delivered += uint64(n)
@@ -136,7 +134,17 @@ func (r *runner) refusedSome(n int, p *partial) {
 	r.succeeded(n - int(refused))
 	r.metrics.failed.Add(float64(refused))
 	r.metrics.dead.Add(float64(refused))
-	r.logger.Warn("events were refused for good", "events", refused, "cause", p.answer)
+	r.tellRefused(refused, p.answer)
+}
+
+// tellRefused logs that events were refused, now and then: a service that refuses all of them would
+// fill the log.
+func (r *runner) tellRefused(n int64, cause string) {
+	r.untold += n
+	if now := r.m.opt.Now(); now.Sub(r.told) >= tellEvery {
+		r.logger.Warn("events were refused for good", "events", r.untold, "cause", cause)
+		r.told, r.untold = now, 0
+	}
 }
 
 func (r *runner) failed(n int, f *failure) {
@@ -170,12 +178,17 @@ func (r *runner) isolate(ctx context.Context, events []event.Event, f *failure, 
 		}
 		return r.deliver(ctx, events[half:], refused)
 	}
-	r.failed(1, f)
+	r.metrics.failed.Inc()
+	r.tellRefused(1, f.cause)
+	if err := refused(ctx, &events[0], f.cause); err != nil {
+		return err
+	}
 	r.metrics.dead.Inc()
-	return refused(ctx, &events[0], f.cause)
+	return nil
 }
 
 // bury keeps a dead letter, and tries until that has worked: the next event must not go out before.
+// Where there is no room for it, a replay of dead letters goes first.
 func (r *runner) bury(ctx context.Context, e *event.Event, why string) error {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -183,15 +196,35 @@ func (r *runner) bury(ctx context.Context, e *event.Event, why string) error {
 	}
 	u := &store.Undelivered{ID: id.String(), Event: *e, Detail: why, At: r.m.opt.Now()}
 	for wait := r.breaker.pauses.first; ; wait = min(2*wait, longestBury) {
-		err := r.m.opt.Store.KeepUndelivered(ctx, r.cfg.Name, r.made, u, maxUndelivered)
-		if err == nil || ctx.Err() != nil {
+		err := r.m.opt.Store.KeepUndelivered(ctx, r.cfg.Name, r.made, u, r.m.mostLetters)
+		switch {
+		case ctx.Err() != nil:
 			return ctx.Err()
-		}
-		if errs.Is(err, errs.Overloaded) {
+		case err == nil:
+			r.buried(why)
+			return nil
+		case errs.Is(err, errs.Overloaded):
 			r.metrics.failed.Inc()
-			r.setState(Open, err.Error())
+			r.troubled(Full, "the destination waits", err)
+			if r.asksForDeadLetters() {
+				return errPoked
+			}
+		default:
+			r.troubled(Retrying, "a refused event cannot be kept yet", err)
 		}
-		r.logger.Warn("a refused event cannot be kept yet", "cause", err)
 		pause(ctx, wait)
 	}
+}
+
+func (r *runner) buried(why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.goesOn("the destination goes on, with refused events kept")
+	r.lastErr = why
+}
+
+func (r *runner) asksForDeadLetters() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.replays, ofDeadLetters)
 }

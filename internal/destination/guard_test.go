@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/telemetry/otlp"
 )
@@ -111,6 +113,75 @@ func TestCertificatesAreVerified(t *testing.T) {
 	c := Config{Settings: s}
 	if c.Name, c.CA = "x", "no certificate"; c.check() == nil {
 		t.Error("anything is taken for a certificate")
+	}
+}
+
+// Settings that their kind would pass over are refused by name; who sets a CA is not left without TLS.
+func TestSettingsOfNoUseAreRefused(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	places := func(s Settings) string {
+		c := Config{Settings: s, Secrets: Secrets{Token: "k"}}
+		c.Name = "x"
+		var e *errs.Error
+		errors.As(c.check(), &e)
+		text := ""
+		if e != nil {
+			for _, f := range e.Fields {
+				text += f.Location + " " + f.Message + "\n"
+			}
+		}
+		return text
+	}
+	foreign := map[string]string{Webhook: "/subject /no_stream /topic /tls ", NATS: "/format /topic /tls ", Kafka: "/format /subject /no_stream "}
+	for kind, s := range kinds("example.com:9092") {
+		if said := places(s); said != "" {
+			t.Errorf("%s: %s", kind, said)
+		}
+		s.CA = ca
+		if said := places(s); (kind == NATS) != (said == "") || said != "" && !strings.HasPrefix(said, "/ca is of no use without TLS: it needs ") {
+			t.Errorf("%s with a CA and without TLS: %q", kind, said)
+		}
+		if s.TLS = kind == Kafka; kind != Kafka && kind != NATS {
+			s.URL = strings.Replace(s.URL, "http", "HTTPS", 1)
+		}
+		if said := places(s); said != "" {
+			t.Errorf("%s with a CA and TLS: %s", kind, said)
+		}
+		s.Format, s.Subject, s.NoStream, s.Topic, s.TLS = CloudEvents, "s", true, "t", true
+		said := ""
+		for line := range strings.Lines(places(s)) {
+			place, _, _ := strings.Cut(line, " ")
+			said += place + " "
+		}
+		want, named := foreign[kind]
+		if !named {
+			want = "/format " + foreign[Webhook]
+		}
+		if said != want {
+			t.Errorf("%s with everything: %q, want %q", kind, said, want)
+		}
+	}
+}
+
+// What is not given is shown as what holds.
+func TestDefaultsAreShown(t *testing.T) {
+	w := newWorld(t, 0)
+	for kind, s := range kinds("example.com:9092") {
+		s.Name = kind
+		v, _, err := w.manager.Put(t.Context(), &Request{Settings: s, Secrets: Secrets{Token: "k"}})
+		w.ok(err)
+		if v.Enabled == nil || !*v.Enabled || v.TimeoutMS != 10_000 || v.Batch != (Batch{Events: 500, Bytes: 450_000, LingerMS: 200}) {
+			t.Errorf("%s: %+v", kind, v.Settings)
+		}
+		if (v.Format == CloudEvents) != (kind == Webhook) {
+			t.Errorf("%s: the format %q", kind, v.Format)
+		}
+		again, _, err := w.manager.Put(t.Context(), &Request{Settings: v.Settings}) // as it is shown
+		if w.ok(err); again.Format != v.Format || again.TimeoutMS != v.TimeoutMS || again.Batch != v.Batch {
+			t.Errorf("%s: %+v, then %+v", kind, v.Settings, again.Settings)
+		}
 	}
 }
 

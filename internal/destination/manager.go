@@ -95,6 +95,8 @@ type Manager struct {
 	cancel  context.CancelFunc
 	tasks   sync.WaitGroup
 
+	mostLetters int // dead letters of one destination
+
 	round    sync.Mutex // held by what changes runners or the term
 	complain time.Time  // when a failure was last logged
 
@@ -121,7 +123,7 @@ type known struct {
 
 // New returns a manager that does nothing yet.
 func New(o Options) *Manager {
-	m := &Manager{opt: o, pauses: defaultPauses(), wake: make(chan struct{}, 1), known: map[string]*known{}, runners: map[string]*runner{}}
+	m := &Manager{opt: o, pauses: defaultPauses(), mostLetters: maxUndelivered, wake: make(chan struct{}, 1), known: map[string]*known{}, runners: map[string]*runner{}}
 	m.tail = newTail(o.Log, o.Logger)
 	m.metrics = newMetrics(m)
 	o.Registry.MustRegister(m.metrics)

@@ -27,7 +27,7 @@ func newMetrics(m *Manager) *metrics {
 		dead:       counter("dead_lettered_total", "Events that the destination refused for good."),
 		lagEvents:  gauge("lag_events", "Events in the journal that are not delivered yet, those that the filter leaves out included."),
 		lagSeconds: gauge("lag_seconds", "Age of the oldest event that is not delivered yet; 0 = all are."),
-		state:      gauge("state", "0 delivering, 1 retrying, 2 open: failing and tried now and then, 3 replaying from the database, 4 paused."),
+		state:      gauge("state", "0 delivering, 1 retrying, 2 open: failing and tried now and then, 3 replaying from the database, 4 paused, 5 full of dead letters: it waits until some are replayed or dropped."),
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -67,7 +66,7 @@ func (n *natsSender) connect(ctx context.Context) error {
 		nats.Name("tidemark destination " + n.cfg.Name), nats.NoReconnect(), nats.Timeout(n.cfg.timeout()),
 		nats.SetCustomDialer(dialer), nats.IgnoreDiscoveredServers(),
 	}
-	if n.cfg.CA != "" || strings.HasPrefix(n.cfg.URL, "tls:") { // not even when the server offers none
+	if n.cfg.encrypted() { // not even when the server offers none
 		options = append(options, nats.Secure(n.cfg.tls("")))
 	}
 	s := &n.cfg.Secrets

@@ -26,11 +26,12 @@ const (
 	Open             // several failed in a row: tried now and then
 	Replaying        // delivers from the database
 	Paused           // switched off
+	Full             // has as many dead letters as it may, and waits
 )
 
 // String is the state as the API shows it.
 func (s State) String() string {
-	return [...]string{"delivering", "retrying", "open", "replaying", "paused"}[s]
+	return [...]string{"delivering", "retrying", "open", "replaying", "paused", "full"}[s]
 }
 
 // position is a place in the journal.
@@ -53,6 +54,8 @@ type runner struct {
 	metrics   *destinationMetrics
 	logger    *slog.Logger
 	out       []event.Event // as they go out, used again
+	untold    int64         // refused events that the log does not know of
+	told      time.Time     // when it was last told of some
 	poke      chan struct{} // told when there is something else to do than follow the journal
 
 	mu        sync.Mutex
@@ -120,7 +123,7 @@ func (r *runner) run(ctx context.Context) {
 			r.setState(Delivering, "")
 			err = r.follow(ctx)
 		}
-		if err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, errPoked) {
 			r.logger.Warn("delivering begins again", "cause", err)
 			r.setState(Retrying, err.Error())
 			pause(ctx, time.Second)
@@ -128,14 +131,21 @@ func (r *runner) run(ctx context.Context) {
 	}
 }
 
+// nextReplay is the one to do now: dead letters before all else, because their going makes room.
 func (r *runner) nextReplay() (store.DestinationReplay, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.replays) == 0 {
 		return store.DestinationReplay{}, false
 	}
+	if i := slices.IndexFunc(r.replays, ofDeadLetters); i > 0 {
+		job := r.replays[i]
+		r.replays = slices.Insert(slices.Delete(r.replays, i, i+1), 0, job)
+	}
 	return r.replays[0], true
 }
+
+func ofDeadLetters(j store.DestinationReplay) bool { return j.What == DeadLetters }
 
 // take tells the runner what the database says is to be replayed.
 func (r *runner) take(replays []store.DestinationReplay) {
@@ -298,6 +308,28 @@ func (r *runner) setState(s State, why string) {
 	r.state = s
 	if why != "" {
 		r.lastErr = why
+	}
+}
+
+// troubled notes why nothing is delivered, and logs it when it is something else than before.
+func (r *runner) troubled(s State, message string, why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.state != s || r.lastErr != why.Error() {
+		r.logger.Warn(message, "cause", why)
+	}
+	r.state, r.lastErr = s, why.Error()
+}
+
+// goesOn notes the end of a trouble. r.mu is held.
+func (r *runner) goesOn(message string) {
+	if r.state == Replaying || r.state == Delivering {
+		return
+	}
+	r.logger.Info(message)
+	r.state = Delivering
+	if len(r.replays) > 0 {
+		r.state = Replaying
 	}
 }
 
