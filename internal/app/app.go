@@ -117,7 +117,7 @@ func New(cfg Config, opt Options) (*App, error) {
 func (a *App) Start(ctx context.Context) error {
 	began := time.Now()
 	err := a.take(ctx, a.lock, a.startTelemetry, a.makeAlerts, a.openStore, a.openJournal, a.makeRooms, a.bootstrap, a.startNotify,
-		a.runLoops, a.openDoors, a.listen, a.startAlerts)
+		a.runStoring, a.runDelivering, a.runLoops, a.openDoors, a.listen, a.startAlerts)
 	if err != nil {
 		return err
 	}
@@ -258,16 +258,45 @@ func (a *App) makeRooms(ctx context.Context) error {
 	return errors.Join(a.settings.Export(meter), a.system.Export(meter))
 }
 
-// runLoops starts what works in the background: the pipeline, and the loops that refresh.
-func (a *App) runLoops(context.Context) error {
+// runStoring starts what stores accepted events.
+func (a *App) runStoring(context.Context) error {
 	a.pipeline.Start()
 	a.started("pipeline", func(ctx context.Context) error { a.pipeline.Stop(ctx); return nil })
+	return nil
+}
+
+// runDelivering starts what carries events on to other services.
+func (a *App) runDelivering(context.Context) error {
 	a.destinations.Start()
 	a.started("destinations", a.destinations.Stop)
+	return nil
+}
+
+// knowDestinations has the journal keep what they wait for, and no more, while none runs here.
+func (a *App) knowDestinations(ctx context.Context) error {
+	if err := a.destinations.Know(ctx); err != nil {
+		a.logger.Warn("what destinations wait for is not known; the journal keeps everything until it is half full", "cause", err)
+	}
+	return nil
+}
+
+// runLoops starts the loops that refresh and keep the database within its bounds.
+func (a *App) runLoops(context.Context) error {
+	a.loop(a.settings.Run, a.access.Run, a.system.Run, a.upkeep.Run, a.store.KeepRollups, a.store.WatchRollups)
+	return nil
+}
+
+// runPeerLoops starts those of the loops that a command needs beside storing.
+func (a *App) runPeerLoops(context.Context) error {
+	a.loop(a.settings.Run, a.store.KeepRollups)
+	return nil
+}
+
+// loop runs functions until the service stops.
+func (a *App) loop(all ...func(context.Context)) {
 	ctx, cancel := context.WithCancel(context.Background())
-	for _, run := range []func(context.Context){a.settings.Run, a.access.Run, a.system.Run, a.upkeep.Run, a.store.KeepRollups, a.store.WatchRollups} {
+	for _, run := range all {
 		a.loops.Go(func() { run(ctx) })
 	}
 	a.started("loops", func(context.Context) error { cancel(); a.loops.Wait(); return nil })
-	return nil
 }

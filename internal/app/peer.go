@@ -38,8 +38,9 @@ type peer interface {
 }
 
 // openPeer opens the service of a configuration. While one runs on its data directory, that one is
-// asked. Otherwise the same parts work here: to write, all but the doors; to read a PostgreSQL
-// database, the database alone.
+// asked. Otherwise the parts that store work here; to read a PostgreSQL database, the database alone.
+// Nothing is delivered to destinations, which the journal keeps for the service, and nothing expires:
+// who copies events does not mean that.
 func openPeer(ctx context.Context, cfg Config, log io.Writer, write bool) (peer, error) {
 	if !write && cfg.Database.URL != "" && !inUse(cfg.Data.Dir) {
 		s, err := openStore(ctx, cfg, newLogger(log, cfg.Log.Format, slog.LevelWarn), nil)
@@ -53,7 +54,7 @@ func openPeer(ctx context.Context, cfg Config, log io.Writer, write bool) (peer,
 	if err != nil {
 		return nil, err
 	}
-	err = a.take(ctx, a.lock, a.startTelemetry, a.openStore, a.openJournal, a.makeRooms, a.load, a.runLoops)
+	err = a.take(ctx, a.lock, a.startTelemetry, a.openStore, a.openJournal, a.makeRooms, a.load, a.knowDestinations, a.runStoring, a.runPeerLoops)
 	var busy *inUseError
 	if errors.As(err, &busy) {
 		return askPeer(ctx, cfg)
@@ -157,7 +158,7 @@ func writeFile(path string, in io.Reader) error {
 	return os.Rename(path+".part", path)
 }
 
-// partsPeer is a service without doors, at work in this process.
+// partsPeer is what of a service stores, at work in this process.
 type partsPeer struct {
 	storePeer
 	app *App

@@ -149,6 +149,14 @@ func (m *Manager) Start() {
 	})
 }
 
+// Know reads what destinations wait for, in place of Start: Keep holds it for the process that
+// delivers.
+func (m *Manager) Know(ctx context.Context) error {
+	m.round.Lock()
+	defer m.round.Unlock()
+	return m.load(ctx)
+}
+
 // Stop ends every delivery, saves how far they are and lets another replica take over.
 func (m *Manager) Stop(ctx context.Context) error {
 	m.cancel()
