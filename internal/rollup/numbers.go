@@ -123,38 +123,39 @@ func (s *Numbers) Append(b []byte) []byte {
 	return b
 }
 
-// Merge adds what Append has written.
+// Merge adds what Append has written. What it cannot have written is refused, and whoever asked
+// must forget s.
 func (s *Numbers) Merge(b []byte) error {
-	sketch, err := s.mergeSums(b)
-	if err != nil || len(sketch) == 0 {
+	sketch, count, err := s.mergeSums(b)
+	if err != nil || count == 0 {
 		return err
 	}
 	if s.sketch == nil {
 		s.sketch = newSketch()
 	}
-	return s.sketch.DecodeAndMergeWith(sketch)
+	return mergeSketch(s.sketch, sketch, count)
 }
 
 // MergeSums is Merge without what percentiles need, of which there must be no question then. It
 // takes a fraction of the time.
 func (s *Numbers) MergeSums(b []byte) error {
-	_, err := s.mergeSums(b)
+	_, _, err := s.mergeSums(b)
 	return err
 }
 
-// mergeSums returns the sketch, which is empty where there are no numbers.
-func (s *Numbers) mergeSums(b []byte) (sketch []byte, err error) {
+// mergeSums returns the sketch and how many numbers are in it.
+func (s *Numbers) mergeSums(b []byte) (sketch []byte, count int64, err error) {
 	in := read(b)
 	other := Numbers{Events: in.varint(), Count: in.varint()}
 	if other.Count > 0 {
 		other.Sum, other.Min, other.Max = in.float(), in.float(), in.float()
 	}
+	if in.err == nil && (other.Count < 0 || !(other.Min <= other.Max)) {
+		in.fail()
+	}
 	if in.err != nil {
-		return nil, in.err
+		return nil, 0, in.err
 	}
 	s.join(&other)
-	if other.Count == 0 {
-		return nil, nil
-	}
-	return in.b, nil
+	return in.b, other.Count, nil
 }

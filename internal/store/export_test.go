@@ -23,7 +23,7 @@ func Vacuum(t testing.TB, s *Store) {
 	if s.Dialect() != "postgres" {
 		return
 	}
-	if _, err := s.p.admin.Exec("VACUUM ANALYZE events"); err != nil {
+	if _, err := s.p.admin.Exec("VACUUM (ANALYZE)"); err != nil {
 		t.Fatal(err)
 	}
 }
