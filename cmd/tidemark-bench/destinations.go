@@ -8,9 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +27,15 @@ type delivering struct {
 	Without  []throughput `json:"full_load"`                   // by turns with
 	Beside   []throughput `json:"beside_five"`                 // webhooks to receivers that take everything
 	Meantime float64      `json:"delivered_beside_per_second"` // by all five
+	CaughtUp []catchingUp `json:"caught_up_afterwards"`        // after each turn
+}
+
+// catchingUp is what was left to deliver when everything was stored, to all destinations together,
+// and how long they took for it. Every one had then got every event.
+type catchingUp struct {
+	Events    int           `json:"events"`
+	Took      time.Duration `json:"took_ns"`
+	PerSecond float64       `json:"per_second"`
 }
 
 const (
@@ -90,7 +102,7 @@ func (d *delivery) one(ctx context.Context) error {
 	}
 	begin := time.Now()
 	d.receiver.open()
-	err := d.during(d.delivering.Database+": delivery", func() error { return d.received(ctx, deliveredEvents) }, d.receiver.String)
+	err := d.during(d.delivering.Database+": delivery", func() error { return d.received(ctx, named(0), deliveredEvents) }, d.receiver.String)
 	if err != nil {
 		return err
 	}
@@ -99,23 +111,27 @@ func (d *delivery) one(ctx context.Context) error {
 	return d.remove(ctx, 1)
 }
 
-// received waits until the receiver has so many.
-func (d *delivery) received(ctx context.Context, events int64) error {
-	most, since := int64(-1), time.Now()
+// received waits until a destination has got so many events, each counted once.
+func (d *delivery) received(ctx context.Context, name string, events int) error {
+	most, since := -1, time.Now()
 	for {
-		n := d.receiver.events.Load()
-		switch {
-		case n >= events:
-			return nil
-		case n > most:
+		if n := d.receiver.count(name); n > most {
 			most, since = n, time.Now()
-		case time.Since(since) > stallAfter:
-			return fmt.Errorf("%d of %d events were delivered, and no more come", n, events)
+			if n >= events && d.receiver.distinct(name) >= events {
+				break
+			}
+		}
+		if time.Since(since) > stallAfter {
+			return fmt.Errorf("%d of %d events were delivered to %s, and no more come", d.receiver.distinct(name), events, name)
 		}
 		if err := d.service.pause(ctx, time.Millisecond); err != nil {
 			return err
 		}
 	}
+	if n := d.receiver.distinct(name); n > events {
+		return fmt.Errorf("%d events were delivered to %s, of %d that there are", n, name, events)
+	}
+	return nil
 }
 
 // five measures full load with and without destinations, by turns.
@@ -132,6 +148,7 @@ func (d *delivery) five(ctx context.Context) error {
 		if err := d.put(ctx, fewDestinations); err != nil {
 			return err
 		}
+		d.receiver.forget()
 		before, begin := d.receiver.events.Load(), time.Now()
 		_, beside, err := d.loaded(ctx, "full load beside five destinations", l)
 		if err != nil {
@@ -139,12 +156,34 @@ func (d *delivery) five(ctx context.Context) error {
 		}
 		delivered, took = delivered+d.receiver.events.Load()-before, took+time.Since(begin)
 		d.Beside = append(d.Beside, beside)
+		if err := d.catchUp(ctx, beside.Events); err != nil {
+			return err
+		}
 		if err := d.remove(ctx, fewDestinations); err != nil {
 			return err
 		}
 	}
 	d.Meantime = perSecond(int(delivered), took)
 	return nil
+}
+
+// catchUp waits until all destinations have got what the load was.
+func (d *delivery) catchUp(ctx context.Context, events int) error {
+	left, begin := 0, time.Now()
+	for i := range fewDestinations {
+		left += max(events-d.receiver.count(named(i)), 0)
+	}
+	err := d.during(d.delivering.Database+": catching up", func() error {
+		for i := range fewDestinations {
+			if err := d.received(ctx, named(i), events); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, d.receiver.String)
+	took := time.Since(begin)
+	d.CaughtUp = append(d.CaughtUp, catchingUp{Events: left, Took: took, PerSecond: perSecond(left, took)})
+	return err
 }
 
 func named(i int) string { return fmt.Sprintf("d%d", i) }
@@ -195,17 +234,24 @@ func (s *service) call(ctx context.Context, method, path string, body any) error
 	return nil
 }
 
-// receiver counts the events of CloudEvents batches once it is open; until then it holds requests.
+// receiver takes the events of CloudEvents batches once it is open; until then it holds requests.
 type receiver struct {
 	opened chan struct{}
 	open   func()
 	events atomic.Int64
 	bytes  atomic.Int64
 	bodies sync.Pool
+	seed   maphash.Seed
+
+	mu  sync.Mutex
+	got map[string][]uint64 // hashes of ids, by the path they came to, as they came
 }
 
 func newReceiver() *receiver {
-	r := &receiver{opened: make(chan struct{}), bodies: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
+	r := &receiver{
+		opened: make(chan struct{}), bodies: sync.Pool{New: func() any { return new(bytes.Buffer) }},
+		seed: maphash.MakeSeed(), got: map[string][]uint64{},
+	}
 	r.open = sync.OnceFunc(func() { close(r.opened) })
 	return r
 }
@@ -223,8 +269,48 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	case <-q.Context().Done():
 		return
 	}
-	r.events.Add(int64(bytes.Count(body.Bytes(), []byte(`"specversion"`))))
+	r.events.Add(int64(r.note(strings.TrimPrefix(q.URL.Path, "/"), body.Bytes())))
 	r.bytes.Add(int64(body.Len()))
+}
+
+// note remembers the ids of a batch and returns how many there are.
+func (r *receiver) note(name string, batch []byte) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := r.got[name]
+	for {
+		_, after, more := bytes.Cut(batch, []byte(`,"id":"`))
+		if !more {
+			r.got[name] = list
+			return n
+		}
+		id, rest, _ := bytes.Cut(after, []byte(`"`))
+		list = append(list, maphash.Bytes(r.seed, id))
+		batch, n = rest, n+1
+	}
+}
+
+// count is how many events came for a destination, repetitions included.
+func (r *receiver) count(name string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.got[name])
+}
+
+// distinct is how many different events came for a destination.
+func (r *receiver) distinct(name string) int {
+	r.mu.Lock()
+	all := slices.Clone(r.got[name])
+	r.mu.Unlock()
+	slices.Sort(all)
+	return len(slices.Compact(all))
+}
+
+// forget begins anew for every destination.
+func (r *receiver) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.got)
 }
 
 func (r *receiver) String() string { return fmt.Sprintf("%d events received", r.events.Load()) }
@@ -257,5 +343,8 @@ func (r *report) printDestinations(w io.Writer) {
 	for _, d := range r.Destinations {
 		fmt.Fprintf(w, "\n%s, destinations\tdelivered to one\t%s events/s\n\tstored without, beside five\t%s, %s events/s\n\tdelivered to all five beside that\t%s events/s\n",
 			d.Database, rate(d.One.PerSecond), rate(meanStored(d.Without)), rate(meanStored(d.Beside)), rate(d.Meantime))
+		for _, c := range d.CaughtUp {
+			fmt.Fprintf(w, "\tcaught up with the %d left, none missing\t%.1f s, %s events/s\n", c.Events, c.Took.Seconds(), rate(c.PerSecond))
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestEachTargetOfDestinationsIsMissedAlone(t *testing.T) {
@@ -26,8 +27,8 @@ func TestEachTargetOfDestinationsIsMissedAlone(t *testing.T) {
 		t.Errorf("verdicts without measurements: %v", all)
 	}
 	var text bytes.Buffer
-	(&report{Destinations: []*delivering{{Database: duckDB, One: moved{PerSecond: 51_000}}}}).printDestinations(&text)
-	if !strings.Contains(text.String(), "51000 events/s") {
+	(&report{Destinations: []*delivering{{Database: duckDB, One: moved{PerSecond: 51_000}, CaughtUp: []catchingUp{{Events: 7, Took: 2 * time.Second}}}}}).printDestinations(&text)
+	if !strings.Contains(text.String(), "51000 events/s") || !strings.Contains(text.String(), "the 7 left, none missing\t2.0 s") {
 		t.Errorf("it does not tell: %s", text.String())
 	}
 }
@@ -40,7 +41,7 @@ func TestReceiverHoldsUntilItIsOpen(t *testing.T) {
 	answered := make(chan error, 1)
 	go func() {
 		body := strings.NewReader(`[{"specversion":"1.0","id":"a"},{"specversion":"1.0","id":"b"}]`)
-		a, err := s.Client().Post(s.URL, "application/json", body)
+		a, err := s.Client().Post(s.URL+"/d0", "application/json", body)
 		if err == nil {
 			err = a.Body.Close()
 		}
@@ -55,6 +56,15 @@ func TestReceiverHoldsUntilItIsOpen(t *testing.T) {
 	}
 	if n := r.events.Load(); n != 2 {
 		t.Errorf("%d events, want 2", n)
+	}
+	// What comes again is no other event, and each destination has its own.
+	r.note("d1", []byte(`[{"specversion":"1.0","id":"a","data":{"event_id":"a"}}]`))
+	r.note("d1", []byte(`[{"specversion":"1.0","id":"a","data":{"event_id":"a"}}]`))
+	if all, d0, d1 := r.count("d1"), r.distinct("d0"), r.distinct("d1"); all != 2 || d0 != 2 || d1 != 1 {
+		t.Errorf("%d events came, which are %d, and %d elsewhere", all, d1, d0)
+	}
+	if r.forget(); r.count("d1") != 0 {
+		t.Error("it does not forget")
 	}
 	// Who gives up is not counted.
 	ctx, cancel := context.WithCancel(t.Context())

@@ -13,6 +13,7 @@ func (a *App) newDestinations() *destination.Manager {
 	return destination.New(destination.Options{
 		Log: a.journal, Store: a.store, Holder: a.process,
 		WaitStored: func(ctx context.Context, seq uint64) error { return a.pipeline.WaitStored(ctx, seq) },
+		Busy:       func() bool { return a.pipeline.Busy() },
 		LogRecord:  otlp.Record, Logger: a.logger.With("component", "destinations"), Registry: a.registry, Now: time.Now,
 	})
 }

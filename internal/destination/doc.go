@@ -10,8 +10,9 @@
 // It promises, for each destination: every event that was accepted after it began, and that its
 // filter lets through, is delivered at least once, under the event_id it has everywhere, in the order
 // of the journal; over kill -9 and for as long as the receiver is away. One that is slow or dead
-// delays no other and never the store. An event that is refused for good is kept as a dead letter
-// before the next one is sent. Of all replicas on one stream one delivers.
+// delays no other and never the store, to which all give way while it is busy. An event that is
+// refused for good is kept as a dead letter before the next one is sent. Of all replicas on one
+// stream one delivers.
 //
 // Destinations read the journal and not the database: there the order is the one in which events
 // were accepted, and a position says all about what was delivered. The database has no such
@@ -28,5 +29,8 @@
 // cannot be called back.
 //
 // Each destination decodes the journal for itself. A common reader would save that, and would have
-// to wait for the slowest or know which have left it; the benchmark says what it costs.
+// to wait for the slowest or know which have left it. So that this costs the store next to nothing,
+// destinations give way while the store is busy: all together they then take about one in yieldTo
+// of the processors, however many they are, and catch up when it is not. What they leave
+// meanwhile is as safe as while a receiver is away. They never stand still.
 package destination

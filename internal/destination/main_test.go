@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ type world struct {
 	manager  *Manager
 	registry *prometheus.Registry
 	now      func() time.Time // of the pipeline
+	busy     atomic.Bool      // what destinations are told of the store
 	sent     int
 }
 
@@ -64,6 +66,7 @@ func (w *world) start() {
 	w.registry = prometheus.NewRegistry()
 	w.manager = New(Options{
 		Log: w.log, Store: w.store, Holder: "me", Logger: quiet, Registry: w.registry, Now: time.Now, LogRecord: otlp.Record,
+		Busy:       w.busy.Load,
 		WaitStored: func(ctx context.Context, seq uint64) error { return w.pipeline.WaitStored(ctx, seq) },
 	})
 	w.pipeline = ingest.New(ingest.Config{

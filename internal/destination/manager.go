@@ -78,6 +78,7 @@ type Options struct {
 	Store      Store
 	Holder     string // names this process among all replicas
 	WaitStored func(ctx context.Context, seq uint64) error
+	Busy       func() bool                   // the store needs the machine: destinations give way
 	LogRecord  func(*event.Event) log.Record // an event as OTLP has it
 	Logger     *slog.Logger
 	Registry   prometheus.Registerer
@@ -90,6 +91,7 @@ type Manager struct {
 	stream  string // the journal that is read; changed with round held
 	metrics *metrics
 	pauses  pauses
+	pace    pace
 	tail    *tail
 	wake    chan struct{}
 	cancel  context.CancelFunc
@@ -124,6 +126,7 @@ type known struct {
 // New returns a manager that does nothing yet.
 func New(o Options) *Manager {
 	m := &Manager{opt: o, pauses: defaultPauses(), mostLetters: maxUndelivered, wake: make(chan struct{}, 1), known: map[string]*known{}, runners: map[string]*runner{}}
+	m.pace = newPace(m)
 	m.tail = newTail(o.Log, o.Logger)
 	m.metrics = newMetrics(m)
 	o.Registry.MustRegister(m.metrics)

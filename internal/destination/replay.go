@@ -22,7 +22,11 @@ const (
 	gapSlack   = 30 * time.Second
 	replayPage = 1_000
 	firstSpan  = time.Minute
+	leastSpan  = 10 * time.Millisecond
 	widestSpan = 30 * 24 * time.Hour
+
+	// recall is how many times as much as from the journal it costs to read an event from the database.
+	recall = 3
 )
 
 // bridge finds what has left the journal undelivered, and has it delivered from the database before
@@ -113,16 +117,16 @@ func (r *runner) replayHistory(ctx context.Context, job store.DestinationReplay)
 		if err := r.m.opt.WaitStored(ctx, r.m.opt.Log.State().LastSeq); err != nil {
 			return err
 		}
-	}
-	first, err := r.m.opt.Store.FirstReceived(ctx)
-	if err != nil {
-		return err
-	}
-	if first.IsZero() {
-		return nil
-	}
-	if first.After(job.AfterAt) {
-		job.AfterAt = first
+		first, err := r.m.opt.Store.FirstReceived(ctx) // looks at all there is; a gap is recent
+		if err != nil {
+			return err
+		}
+		if first.IsZero() {
+			return nil
+		}
+		if first.After(job.AfterAt) {
+			job.AfterAt = first
+		}
 	}
 	for span := firstSpan; job.AfterAt.Before(job.To); {
 		end := job.AfterAt.Add(span)
@@ -139,12 +143,13 @@ func (r *runner) replayHistory(ctx context.Context, job store.DestinationReplay)
 		if len(page) == replayPage {
 			last := &page[len(page)-1]
 			job.AfterAt, job.AfterID = last.ReceivedAt, last.ID
-			span = max(span/2, time.Second)
+			span = max(span/2, leastSpan)
 		} else {
 			job.AfterAt, job.AfterID = end, ""
 			span = min(2*span, widestSpan)
 		}
 		r.moved(job)
+		r.m.pace.rest(ctx, recall*len(page), len(page))
 	}
 	return nil
 }

@@ -224,11 +224,13 @@ func (r *runner) read(ctx context.Context, from position, to chan<- piece) error
 			return err
 		}
 		p := piece{at: position{m.Seq, m.Time}, events: r.decode(m.Lines)}
+		n := len(p.events)
 		select {
 		case to <- p:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+		r.m.pace.rest(ctx, int(m.Counts.Accepted), n)
 	}
 }
 

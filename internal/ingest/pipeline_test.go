@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -141,6 +142,7 @@ func (l *faultyLog) Append(ctx context.Context, e journal.Entry) (uint64, error)
 // faultySink fails as its functions say.
 type faultySink struct {
 	*store.Store
+	busy      sync.RWMutex // while it is locked, no commit begins
 	away      atomic.Bool  // every call fails
 	loseReply atomic.Int32 // so many commits succeed but are answered with an error
 	poison    string       // events of this name are refused
@@ -158,6 +160,8 @@ func (s *faultySink) refuses(events []event.Event) error {
 }
 
 func (s *faultySink) Commit(ctx context.Context, b *store.Batch) (store.Result, error) {
+	s.busy.RLock()
+	defer s.busy.RUnlock()
 	if s.away.Load() {
 		return store.Result{}, errAway
 	}

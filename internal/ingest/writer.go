@@ -28,6 +28,8 @@ type writer struct {
 	progress *progress
 	metrics  *writerMetrics
 	exporter *exporter // nil = no metrics are made from events
+
+	occupancy occupancy
 }
 
 func newWriter(cfg Config) *writer {
@@ -144,9 +146,11 @@ func (w *writer) commit(ctx context.Context, from store.Cursor, b *work) (store.
 	batch.Totals = mergeTotals(from.Totals, b.seen)
 	for delay := retryFirst; ; delay = min(2*delay, retryMost) {
 		began := w.cfg.Now()
+		w.occupancy.turn(true, began)
 		res, err := w.cfg.Sink.Commit(ctx, &batch)
+		now := w.cfg.Now()
+		w.occupancy.turn(false, now)
 		if err == nil {
-			now := w.cfg.Now()
 			w.metrics.wrote(len(batch.Events), now.Sub(began))
 			w.exporter.update(res.Projections)
 			w.progress.advance(res.Cursor, true, now)
