@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -23,9 +25,27 @@ const maxBrokerReply = 1 << 20 // bytes; none that is asked for is as large
 type kafkaSender struct {
 	cfg    Config
 	client *kgo.Client
+
+	mu          sync.Mutex
+	unconnected error  // why the last try to connect failed; nil = it did not
+	giveUp      func() // ends what is being sent
 }
 
 func newKafka(c *Config) *kafkaSender { return &kafkaSender{cfg: *c} }
+
+// OnBrokerConnect is told of every try to connect. The client itself tries again and says in the end
+// that time is over, but not why.
+func (k *kafkaSender) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, kgo.ErrClientClosed) || errors.Is(err, net.ErrClosed) {
+		return // we gave up
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.unconnected = err
+	if errors.Is(err, outbound.ErrPrivate) { // no other try mends that
+		k.giveUp()
+	}
+}
 
 func (k *kafkaSender) close() {
 	if k.client != nil {
@@ -69,14 +89,14 @@ func (k *kafkaSender) connect() error {
 		kgo.SeedBrokers(brokers...), kgo.ClientID("tidemark"), kgo.DefaultProduceTopic(k.cfg.Topic), kgo.Dialer(k.dialer()),
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(0), kgo.RecordDeliveryTimeout(k.cfg.timeout()),
 		kgo.ProduceRequestTimeout(k.cfg.timeout()), kgo.MaxBufferedRecords(20_000),
-		kgo.BrokerMaxReadBytes(maxBrokerReply), kgo.FetchMaxBytes(maxBrokerReply),
+		kgo.BrokerMaxReadBytes(maxBrokerReply), kgo.FetchMaxBytes(maxBrokerReply), kgo.WithHooks(k),
 	}
 	if s := &k.cfg.Secrets; s.Username != "" {
 		options = append(options, kgo.SASL(plain.Auth{User: s.Username, Pass: s.Password}.AsMechanism()))
 	}
 	client, err := kgo.NewClient(options...)
 	if err != nil {
-		return kafkaFailure(err)
+		return k.failure(err)
 	}
 	k.client = client
 	return nil
@@ -85,6 +105,11 @@ func (k *kafkaSender) connect() error {
 // send produces all and waits. After a failure the client is made anew: it would go on trying what
 // is to be tried here, behind our back and in another order.
 func (k *kafkaSender) send(ctx context.Context, events []event.Event) (string, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	k.mu.Lock()
+	k.giveUp = cancel
+	k.mu.Unlock()
 	if err := k.connect(); err != nil {
 		return "", err
 	}
@@ -106,17 +131,22 @@ func (k *kafkaSender) send(ctx context.Context, events []event.Event) (string, e
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return "", kafkaFailure(err)
+		return "", k.failure(err)
 	}
 	return "acknowledged by the brokers", nil
 }
 
-func kafkaFailure(err error) error {
+func (k *kafkaSender) failure(err error) error {
+	k.mu.Lock()
+	why := k.unconnected
+	k.mu.Unlock()
 	switch {
 	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge), errors.Is(err, kerr.InvalidRecord):
 		return &failure{cause: outbound.Printable(err.Error(), shownAnswer), refused: true}
-	case errors.Is(err, outbound.ErrPrivate):
+	case errors.Is(err, outbound.ErrPrivate), errors.Is(why, outbound.ErrPrivate):
 		return &failure{cause: outbound.ErrPrivate.Error()}
+	case why != nil:
+		return &failure{cause: outbound.Printable("cannot connect: "+why.Error(), shownAnswer)}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, kgo.ErrRecordTimeout):
 		return &failure{cause: "no answer in time"}
 	}
