@@ -76,7 +76,7 @@ func TestLive(t *testing.T) {
 // answered waits until a query has a result.
 func answered(t *testing.T, p asker, expr string) {
 	t.Helper()
-	proctest.Eventually(t, time.Minute, expr, func() error {
+	proctest.Eventually(t, 3*time.Minute, expr, func() error {
 		n, err := p.data(expr, true)
 		if err == nil && n == 0 {
 			err = errors.New("nothing")
@@ -154,7 +154,7 @@ func anything(ledger string) map[string]string {
 // alertArrives waits until Alertmanager has the alert of the threshold.
 func (s *stage) alertArrives(t *testing.T, client *http.Client) {
 	t.Helper()
-	proctest.Eventually(t, time.Minute, "the alert is in Alertmanager", func() error {
+	proctest.Eventually(t, 3*time.Minute, "the alert is in Alertmanager", func() error {
 		alerts, err := fetch(client, "http://"+s.alertmanager.addr+"/api/v2/alerts")
 		if err == nil && !strings.Contains(alerts, "TidemarkHighMemory") {
 			err = fmt.Errorf("Alertmanager has %s", alerts)

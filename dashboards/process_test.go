@@ -20,7 +20,7 @@ func run(t *testing.T, listens *regexp.Regexp, env []string, path string, args .
 	t.Helper()
 	p := proctest.New(t, path, env...)
 	p.Start(args...)
-	t.Cleanup(func() { p.Stop(30 * time.Second) })
+	t.Cleanup(func() { p.Stop(2 * time.Minute) })
 	return &process{p, p.Listens(listens)}
 }
 
@@ -28,6 +28,6 @@ func run(t *testing.T, listens *regexp.Regexp, env []string, path string, args .
 func tool(t *testing.T, path string, args ...string) *process {
 	t.Helper()
 	p, addr := proctest.Tool(t, path, args...)
-	t.Cleanup(func() { p.Stop(30 * time.Second) })
+	t.Cleanup(func() { p.Stop(2 * time.Minute) })
 	return &process{p, addr}
 }

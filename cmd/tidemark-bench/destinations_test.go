@@ -36,7 +36,11 @@ func TestEachTargetOfDestinationsIsMissedAlone(t *testing.T) {
 // What comes before the receiver is open waits, and then counts.
 func TestReceiverHoldsUntilItIsOpen(t *testing.T) {
 	r := newReceiver()
-	s := httptest.NewServer(r)
+	arrived := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		close(arrived)
+		r.ServeHTTP(w, q)
+	}))
 	defer s.Close()
 	answered := make(chan error, 1)
 	go func() {
@@ -47,6 +51,7 @@ func TestReceiverHoldsUntilItIsOpen(t *testing.T) {
 		}
 		answered <- err
 	}()
+	<-arrived
 	if n := r.events.Load(); n != 0 {
 		t.Errorf("%d events before it was open", n)
 	}

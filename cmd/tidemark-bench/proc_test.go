@@ -63,7 +63,7 @@ func TestProcessIsStopped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for p.said() == "" { // until the trap is set
 		if time.Now().After(deadline) {
 			t.Fatal("it does not start")

@@ -34,7 +34,7 @@ func watched(t *testing.T, rules string) (cfg Config, file string) {
 // await asks until the query has a result.
 func await(t *testing.T, a *App, query string) string {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		_, answer := call(t, a, "GET", "/api/v1/query?query="+query, "")
 		data, _ := answer["data"].(map[string]any)
@@ -109,7 +109,7 @@ func TestAlertsSwitchedOff(t *testing.T) {
 func TestBuiltInRules(t *testing.T) {
 	t.Chdir(t.TempDir())
 	a := start(t, testConfig(t.TempDir()), Options{})
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		_, answer := call(t, a, "GET", "/api/v1/rules", "")
 		if strings.Contains(fmt.Sprint(answer), "TidemarkEventsLost") {

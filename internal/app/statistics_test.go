@@ -78,7 +78,7 @@ func TestStoredEventsAreMetrics(t *testing.T) {
 	check(a)
 	stop(t, a)
 	a = start(t, cfg, Options{})
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(scrapeText(t, a), "tidemark_event_") && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(scrapeText(t, a), "tidemark_event_") && time.Now().Before(deadline); {
 	}
 	check(a)
 	promtool := exec.CommandContext(t.Context(), tooltest.Find(t, "promtool"), "check", "metrics")

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -72,7 +75,7 @@ func (p *pager) counts() (firing, over int) {
 
 func (p *pager) await(t *testing.T, firing, over int) {
 	t.Helper()
-	proctest.Eventually(t, 60*time.Second, fmt.Sprintf("told %d times of an alert, %d times of its end", firing, over), func() error {
+	proctest.Eventually(t, 3*time.Minute, fmt.Sprintf("told %d times of an alert, %d times of its end", firing, over), func() error {
 		if f, o := p.counts(); f < firing || o < over {
 			return fmt.Errorf("%d and %d", f, o)
 		}
@@ -112,12 +115,12 @@ func (s *service) slowAfter(ms int) {
 // the one fires and once that it is over.
 func TestAlertsSurviveKill(t *testing.T) {
 	story(t)
-	p, url := newPager(t)
+	p, hook := newPager(t)
 	rules := filepath.Join(t.TempDir(), "story.rules.yaml")
 	if err := os.WriteFile(rules, []byte(alertRules), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := newService(t, "", sameAddress(), configured(fmt.Sprintf(alertConfig, rules, url)))
+	s := newService(t, "", sameAddress(), configured(fmt.Sprintf(alertConfig, rules, hook)))
 	s.start()
 	for round := range pick(2, 10) {
 		s.slowAfter(10_000)
@@ -126,12 +129,11 @@ func TestAlertsSurviveKill(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lapse(3 * time.Second) // so that the time from before is told from the time since
+		s.awaitPending(5)
 		for range 2 {
 			s.Kill()
-			began := time.Now()
 			s.start()
-			s.awaitAlerts(before, began)
+			s.awaitAlerts(before)
 		}
 		s.slowAfter(2000)
 		if round%2 == 0 {
@@ -146,11 +148,74 @@ func TestAlertsSurviveKill(t *testing.T) {
 	}
 }
 
-// awaitAlerts waits until the alerts are what they were before the process that began then: the
-// firing one fires since the same time, the pending one has kept the time it was pending.
-func (s *service) awaitAlerts(before map[string]activeAlert, began time.Time) {
+// beginning is, at one evaluation, since when an alert is active; both in seconds.
+type beginning struct{ at, since float64 }
+
+// beginnings are those of the pending alert, as they were recorded.
+func (s *service) beginnings() ([]beginning, error) {
+	var answer struct {
+		Data struct {
+			Result []struct{ Values [][2]any }
+		}
+	}
+	if err := s.ask("/api/v1/query?query="+url.QueryEscape(`ALERTS_FOR_STATE{alertname="Waits"}[1h]`), &answer); err != nil {
+		return nil, err
+	}
+	var all []beginning
+	for _, series := range answer.Data.Result {
+		for _, v := range series.Values {
+			at, _ := v[0].(float64)
+			text, _ := v[1].(string)
+			since, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, beginning{at, since})
+		}
+	}
+	if len(all) == 0 {
+		return nil, errors.New("nothing is recorded")
+	}
+	return all, nil
+}
+
+// awaitPending waits until the pending alert has been so for some seconds, by the record: so that
+// the time from before a kill is told from the time since.
+func (s *service) awaitPending(seconds float64) {
 	s.t.Helper()
-	proctest.Eventually(s.t, 60*time.Second, "the alerts of before", func() error {
+	proctest.Eventually(s.t, 3*time.Minute, "pending for a while", func() error {
+		all, err := s.beginnings()
+		if err != nil {
+			return err
+		}
+		if last := all[len(all)-1]; last.at-last.since < seconds {
+			return fmt.Errorf("%+v", last)
+		}
+		return nil
+	})
+}
+
+// kept wants the beginning of the pending alert, which was then at first, to have moved by no more
+// than the outages, in which nobody looked.
+func (s *service) kept(then time.Time) error {
+	all, err := s.beginnings()
+	if err != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(b beginning) bool { return b.since < float64(then.Unix()-1) }) // of the round before
+	for i := 1; i < len(all); i++ {
+		if moved, gap := all[i].since-all[i-1].since, all[i].at-all[i-1].at; moved > gap+1 {
+			return fmt.Errorf("the beginning moved by %v s within %v s", moved, gap)
+		}
+	}
+	return nil
+}
+
+// awaitAlerts waits until the alerts are what they were before a kill: the firing one fires since
+// the same time, the pending one has kept the time it was pending.
+func (s *service) awaitAlerts(before map[string]activeAlert) {
+	s.t.Helper()
+	proctest.Eventually(s.t, 3*time.Minute, "the alerts of before", func() error {
 		now, err := s.alerts()
 		if err != nil {
 			return err
@@ -159,10 +224,10 @@ func (s *service) awaitAlerts(before map[string]activeAlert, began time.Time) {
 		if off := fires.ActiveAt.Sub(before["Fires"].ActiveAt).Abs(); fires.State != "firing" || off > 2*time.Second {
 			return fmt.Errorf("fires: %v, was %v", fires, before["Fires"])
 		}
-		if waits.State != "pending" || !waits.ActiveAt.Before(began.Add(-2*time.Second)) {
+		if waits.State != "pending" {
 			return fmt.Errorf("waits: %v, was %v", waits, before["Waits"])
 		}
-		return nil
+		return s.kept(before["Waits"].ActiveAt)
 	})
 }
 
@@ -188,22 +253,22 @@ func TestMetricStoreDiskFull(t *testing.T) {
 	b := newBook()
 	l := startLoad(t, b, steady, s)
 	for range pick(2, 5) {
-		proctest.Eventually(t, 60*time.Second, "samples are stored", fresh)
+		proctest.Eventually(t, 3*time.Minute, "samples are stored", fresh)
 		d.fill()
-		proctest.Eventually(t, 60*time.Second, "failures are counted", func() error {
+		proctest.Eventually(t, 3*time.Minute, "failures are counted", func() error {
 			if metric(t, s, "tidemark_metric_store_commit_failures_total") == 0 {
 				return errors.New("none")
 			}
 			return nil
 		})
 		b.awaitYes(t, 5000)
-		s.awaitReady(time.Second)
+		s.awaitReady(30 * time.Second)
 		s.Kill() // it starts on the full disk as well
 		s.start()
 		b.awaitYes(t, 2000)
 		d.free()
 	}
-	proctest.Eventually(t, 60*time.Second, "samples are stored again", fresh)
+	proctest.Eventually(t, 3*time.Minute, "samples are stored again", fresh)
 	l.stop()
 	if !strings.Contains(s.Said(), `"level":"ERROR"`) {
 		t.Error("the log does not tell")

@@ -90,7 +90,7 @@ func (b *book) awaitNo(t *testing.T, n int) {
 func (b *book) await(t *testing.T, n int, of func(fate) int, what string) {
 	t.Helper()
 	from := of(b.totals())
-	proctest.Eventually(t, 60*time.Second, fmt.Sprintf("%d more events %s", n, what), func() error {
+	proctest.Eventually(t, 3*time.Minute, fmt.Sprintf("%d more events %s", n, what), func() error {
 		if got := of(b.totals()) - from; got < n {
 			return fmt.Errorf("%d so far", got)
 		}

@@ -49,7 +49,7 @@ func TestWriteErrors(t *testing.T) {
 						lapse(time.Second)
 					}
 					heal()
-					s.awaitReady(60 * time.Second)
+					s.awaitReady(3 * time.Minute)
 				}
 				b.awaitYes(t, 2000)
 				s.Kill()
@@ -67,7 +67,7 @@ func nothingIsAcknowledged(t *testing.T, s *service, b *book) {
 	b.awaitNo(t, 500) // what was under way before has its answer by now
 	acknowledged := b.totals().yes
 	b.awaitNo(t, 500)
-	s.awaitUnready(30*time.Second, "journal")
+	s.awaitUnready(3*time.Minute, "journal")
 	if n := b.totals().yes - acknowledged; n > 0 {
 		t.Errorf("%d events acknowledged while no write reaches the disk", n)
 	}

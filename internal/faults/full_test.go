@@ -37,9 +37,9 @@ func TestJournalDiskFull(t *testing.T) {
 					b.awaitYes(t, 2000)
 					d.fill()
 					b.awaitNo(t, 500)
-					s.awaitUnready(30*time.Second, "journal")
+					s.awaitUnready(3*time.Minute, "journal")
 					d.free()
-					s.awaitReady(60 * time.Second)
+					s.awaitReady(3 * time.Minute)
 				}
 				b.awaitYes(t, 2000)
 				l.stop()
@@ -66,7 +66,7 @@ func TestStartOnFullDisk(t *testing.T) {
 			b.awaitNo(t, 100)
 			s.Kill()
 			s.launch()
-			proctest.Eventually(t, 60*time.Second, "the service answers or gives up", func() error {
+			proctest.Eventually(t, 3*time.Minute, "the service answers or gives up", func() error {
 				if _, _, err := s.get("/-/ready"); err != nil && !s.Ended() {
 					return err
 				}
@@ -77,7 +77,7 @@ func TestStartOnFullDisk(t *testing.T) {
 				t.Log("does not start on a full disk")
 				s.launch()
 			}
-			s.awaitReady(60 * time.Second)
+			s.awaitReady(3 * time.Minute)
 		}
 		b.awaitYes(t, 2000)
 		l.stop()
@@ -98,12 +98,12 @@ func TestJournalFillsUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.awaitNo(t, 1000)
-		s.awaitUnready(30*time.Second, "journal")
+		s.awaitUnready(3*time.Minute, "journal")
 		l.stop() // a machine that stores less than comes in would stay full
 		if err := pg.Start(); err != nil {
 			t.Fatal(err)
 		}
-		s.awaitReady(60 * time.Second)
+		s.awaitReady(3 * time.Minute)
 	}
 	l := startLoad(t, b, steady, s)
 	b.awaitYes(t, 1000)
@@ -184,7 +184,7 @@ func databaseDiskFull(t *testing.T, s *service, d *disk, revive func() error) {
 	for range pick(1, 5) {
 		b.awaitYes(t, 2000)
 		d.fill()
-		proctest.Eventually(t, 90*time.Second, "events wait for the database", func() error {
+		proctest.Eventually(t, 3*time.Minute, "events wait for the database", func() error {
 			var a account
 			if err := s.ask("/api/analytics/ledger", &a); err != nil {
 				return err
@@ -196,8 +196,8 @@ func databaseDiskFull(t *testing.T, s *service, d *disk, revive func() error) {
 		})
 		b.awaitYes(t, 1000)
 		d.free()
-		proctest.Eventually(t, 60*time.Second, "the database is up", revive)
-		s.awaitReady(60 * time.Second)
+		proctest.Eventually(t, 3*time.Minute, "the database is up", revive)
+		s.awaitReady(3 * time.Minute)
 	}
 	l.stop()
 	verify(t, b, nil, s)

@@ -54,7 +54,7 @@ func newHook(t *testing.T) *hook {
 // await waits until the pager has been told something.
 func (p *hook) await(t *testing.T, what string) {
 	t.Helper()
-	proctest.Eventually(t, 90*time.Second, what, func() error {
+	proctest.Eventually(t, 3*time.Minute, what, func() error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if len(p.told[what]) == 0 {
@@ -107,7 +107,7 @@ func (w *watched) reload(t *testing.T) {
 // logged waits until the service has written down that it told the pager of an alert.
 func (w *watched) logged(t *testing.T, name string) {
 	t.Helper()
-	proctest.Eventually(t, 60*time.Second, name+" logged", func() error {
+	proctest.Eventually(t, 3*time.Minute, name+" logged", func() error {
 		var answer struct{ History []struct{ Event string } }
 		if err := w.ask("/api/analytics/alerts?event=notified&alertname="+name, &answer); err != nil {
 			return err
@@ -168,7 +168,7 @@ func TestAlertsOverKills(t *testing.T) {
 		w.start()
 		w.await(t, "Vanishing resolved")
 		w.await(t, "Last firing")
-		if code := w.Stop(60 * time.Second); code != 0 {
+		if code := w.Stop(2 * time.Minute); code != 0 {
 			t.Errorf("exit code %d", code)
 		}
 

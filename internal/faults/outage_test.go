@@ -25,14 +25,14 @@ func TestPostgresStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	away := time.After(pick(3*time.Second, time.Minute))
-	s.awaitUnready(30*time.Second, "database")
+	s.awaitUnready(3*time.Minute, "database")
 	b.awaitYes(t, 5000)
 	<-away
 	b.awaitYes(t, 1)
 	if err := pg.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s.awaitReady(60 * time.Second)
+	s.awaitReady(3 * time.Minute)
 	b.awaitYes(t, 1000)
 
 	for round := range pick(4, 20) {
@@ -76,7 +76,7 @@ func TestStartWithoutPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.awaitYes(t, 2000)
-	if code := s.Stop(60 * time.Second); code != 0 {
+	if code := s.Stop(2 * time.Minute); code != 0 {
 		t.Errorf("exit code %d after SIGTERM without a database", code)
 	}
 	s.launch()
@@ -87,7 +87,7 @@ func TestStartWithoutPostgres(t *testing.T) {
 	if err := pg.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s.awaitReady(60 * time.Second)
+	s.awaitReady(3 * time.Minute)
 	b.awaitYes(t, 1000)
 	l.stop()
 	verify(t, b, nil, s)

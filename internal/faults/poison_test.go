@@ -23,7 +23,7 @@ func TestPoison(t *testing.T) {
 	t.Run("duckdb", func(t *testing.T) {
 		s := newService(t, "")
 		s.start()
-		s.Stop(60 * time.Second)
+		s.Stop(2 * time.Minute)
 		rule(t, s.dir)
 		s.start()
 		poisoned(t, s, func() {})

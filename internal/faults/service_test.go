@@ -88,7 +88,7 @@ func (s *service) launch() {
 func (s *service) start() {
 	s.t.Helper()
 	s.launch()
-	s.awaitReady(90 * time.Second)
+	s.awaitReady(3 * time.Minute)
 }
 
 // awaitReady waits for readiness. A process that lost the race for its port is started again.

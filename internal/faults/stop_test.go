@@ -27,7 +27,7 @@ func TestTerminateUnderLoad(t *testing.T) {
 				underWay[i] = beginRequest(t, s, fmt.Sprintf("under-way-%d-%d", round, i))
 			}
 			stopped := make(chan int, 1)
-			go func() { stopped <- s.Stop(60 * time.Second) }()
+			go func() { stopped <- s.Stop(2 * time.Minute) }()
 			for _, h := range underWay {
 				b.note(h.finish(t), h.id)
 			}

@@ -41,7 +41,7 @@ func (a *account) check() error {
 func settled(t *testing.T, s *service) account {
 	t.Helper()
 	var a account
-	proctest.Eventually(t, 120*time.Second, "nothing pending", func() error {
+	proctest.Eventually(t, 3*time.Minute, "nothing pending", func() error {
 		s.MustRun()
 		a = account{}
 		if err := s.ask("/api/analytics/ledger", &a); err != nil {

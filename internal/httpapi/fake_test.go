@@ -246,11 +246,11 @@ func (m *memory) WriteParquet(context.Context, store.Filter, func(string) error)
 	return errs.New(errs.Internal, "no Parquet here")
 }
 
-// slowStore needs 200 ms to store.
+// slowStore needs two seconds to store.
 type slowStore struct{ Intake }
 
 func (s slowStore) WaitStored(ctx context.Context, seq uint64) error {
-	wait := time.NewTimer(200 * time.Millisecond)
+	wait := time.NewTimer(2 * time.Second)
 	defer wait.Stop()
 	select {
 	case <-wait.C:

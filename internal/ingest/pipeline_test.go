@@ -113,7 +113,7 @@ func (w *world) ledger() Ledger {
 
 func (w *world) flush() {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	defer cancel()
 	_, err := w.Flush(ctx)
 	must(w.t, err)

@@ -45,7 +45,7 @@ func wantMetrics(t *testing.T, c prometheus.Collector, want string) {
 func (w *world) flushed(c prometheus.Collector, want string) {
 	w.t.Helper()
 	w.flush()
-	deadline := time.Now().Add(20 * time.Second) // for the office
+	deadline := time.Now().Add(2 * time.Minute) // for the office
 	for testutil.CollectAndCount(c) == 0 && time.Now().Before(deadline) {
 		time.Sleep(time.Millisecond)
 	}
