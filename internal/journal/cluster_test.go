@@ -35,9 +35,7 @@ func dropStream(t *testing.T, c *journaltest.Cluster) {
 func TestClusterKills(t *testing.T) {
 	nodes := journaltest.StartProcesses(t, 3)
 	j := openJournal(t, func(c *journal.Config) { c.URL = nodes.URL() })
-	if _, whole := nodes.Whole("TIDEMARK"); !whole {
-		t.Fatal("the stream does not have three replicas")
-	}
+	journaltest.Eventually(t, "the stream has three replicas", func() bool { _, whole := nodes.Whole("TIDEMARK"); return whole })
 	c := newClient()
 	stop := c.load(j, 16, 500)
 	defer stop()

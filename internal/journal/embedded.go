@@ -125,14 +125,27 @@ func (m *embedded) room(n int) error { return m.disk.room(n) }
 func (m *embedded) settle() error    { return m.disk.syncNewFiles() }
 func (m *embedded) exclusive() bool  { return true }
 
+// forget removes what a broken server notes of the stream when it ends. That may count a message
+// which is not in the files: the next server would leave a gap for it, at which readers end, and
+// which looks as if something acknowledged were missing.
+func (m *embedded) forget() {
+	if err := m.disk.removeIndex(); err != nil {
+		m.log.Warn("what the journal's broken server noted cannot be removed", "error", err)
+	}
+}
+
 func (m *embedded) close() {
 	if m.nc != nil {
 		m.nc.Close()
 		m.nc = nil
 	}
 	if m.srv != nil {
+		broken := m.srv.JetStreamEnabled() && m.check() != nil
 		m.srv.Shutdown()
 		m.srv.WaitForShutdown()
 		m.srv = nil
+		if broken {
+			m.forget()
+		}
 	}
 }

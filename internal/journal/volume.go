@@ -17,8 +17,9 @@ import (
 
 const (
 	blockSuffix  = ".blk"
-	tailBlocks   = 2       // how many block files one failed write can have touched
-	probeBytes   = 4 << 10 // one page
+	indexName    = "index.db" // what the block files hold, in short
+	tailBlocks   = 2          // how many block files one failed write can have touched
+	probeBytes   = 4 << 10    // one page
 	rewriteBytes = 256 << 10
 
 	// clockTick is more than the coarsest step in which file systems note times.
@@ -76,6 +77,15 @@ func (v *volume) renew() error {
 		}
 	}
 	return nil
+}
+
+// removeIndex makes the next server read the block files through.
+func (v *volume) removeIndex() error {
+	err := os.Remove(filepath.Join(v.msgs, indexName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // tail returns the newest block files.
