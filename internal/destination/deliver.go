@@ -58,6 +58,9 @@ func (r *runner) deliver(ctx context.Context, events []event.Event, refused refu
 		if err := r.await(ctx, len(live)); err != nil {
 			return err
 		}
+		if err := r.awaitOffice(ctx); err != nil {
+			return err
+		}
 		_, err := r.attempt(ctx, live)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -103,6 +106,15 @@ func (r *runner) await(ctx context.Context, n int) error {
 		return nil
 	}
 	return r.limiter.WaitN(ctx, min(n, r.limiter.Burst()))
+}
+
+// awaitOffice waits while the term is over: a process that stood still finds out here that another
+// may have begun, before it has looked.
+func (r *runner) awaitOffice(ctx context.Context) error {
+	for !r.m.inOffice() && ctx.Err() == nil {
+		pause(ctx, lookEvery/10)
+	}
+	return ctx.Err()
 }
 
 // attempt sends once.

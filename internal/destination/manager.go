@@ -23,6 +23,9 @@ const (
 	termFor     = 15 * time.Second // a process that says nothing for so long has lost its office
 	renewWhen   = 10 * time.Second // this is left of the term
 
+	tidyEvery   = time.Hour
+	forgetAfter = 30 * 24 * time.Hour // what is kept of a replica that is not heard of any more
+
 	// holdShare is how full the journal may be, in percent, for the sake of destinations.
 	holdShare = 50
 )
@@ -38,6 +41,7 @@ type Store interface {
 	Kept
 	SaveDestinations(ctx context.Context, term *store.Term, c *store.DestinationChanges) error
 	AddReplay(ctx context.Context, r store.DestinationReplay, most int) error
+	ForgetStreams(ctx context.Context, current string, since time.Time) (gone int, err error)
 	Letters
 	Stored
 	Office
@@ -101,6 +105,7 @@ type Manager struct {
 
 	round    sync.Mutex // held by what changes runners or the term
 	complain time.Time  // when a failure was last logged
+	tidied   time.Time  // when streams that are gone were last forgotten
 
 	mu      sync.Mutex
 	loaded  bool              // the database has been read
@@ -208,56 +213,8 @@ func (m *Manager) look(ctx context.Context) {
 	}
 	if err == nil {
 		m.reconcile()
+		m.tidy(ctx)
 	}
-}
-
-// inOffice reports whether this process may deliver: its term runs, by its own clock.
-func (m *Manager) inOffice() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.holding && (m.term.Alone || m.opt.Now().Sub(m.renewed) < termFor-2*lookEvery)
-}
-
-// patience is how long the database may take to answer: not beyond the term, because deliveries
-// must have ended by then.
-func (m *Manager) patience() time.Duration {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.holding || m.term.Alone {
-		return longestLook
-	}
-	left := m.renewed.Add(termFor - 2*lookEvery).Sub(m.opt.Now())
-	return min(max(left, lookEvery/2), longestLook)
-}
-
-func (m *Manager) elect(ctx context.Context) error {
-	m.mu.Lock()
-	idle := len(m.known) == 0 && !m.holding
-	fresh := m.holding && (m.term.Alone || m.opt.Now().Sub(m.renewed) < termFor-renewWhen)
-	m.mu.Unlock()
-	if idle || fresh {
-		return nil
-	}
-	asked := m.opt.Now()
-	term, ok, err := m.opt.Store.Elect(ctx, "destinations/"+m.stream, m.opt.Holder, termFor)
-	if err != nil {
-		return err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.holding = ok; ok {
-		m.term, m.renewed = term, asked
-	}
-	return nil
-}
-
-// lose stops all deliveries: another replica may have begun them.
-func (m *Manager) lose() {
-	m.stopRunners(func(string) bool { return true })
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.holding = false
-	m.runners = map[string]*runner{}
 }
 
 // load reads what the database has.

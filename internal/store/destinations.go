@@ -73,6 +73,18 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 	countReplays = `SELECT count(*) FROM destination_replays WHERE destination = $1 AND stream = $2`
 	moveReplay   = `UPDATE destination_replays SET after_at = $2, after_id = $3 WHERE id = $1`
 	endReplay    = `DELETE FROM destination_replays WHERE id = $1`
+
+	// goneStreams are those whose last sign of life, a message delivered, a replay asked for or a term of
+	// office, lies before $2. The name of the office is destinations/ and the stream's.
+	goneStreams = `
+SELECT stream FROM (
+    SELECT stream, written_at AS seen_at FROM destination_cursors
+    UNION ALL SELECT stream, to_at FROM destination_replays
+    UNION ALL SELECT substr(name, 14), ends_at FROM offices WHERE name LIKE 'destinations/%'
+) signs WHERE stream <> $1 GROUP BY stream HAVING max(seen_at) < $2`
+	dropCursors = `DELETE FROM destination_cursors WHERE stream = $1`
+	dropReplays = `DELETE FROM destination_replays WHERE stream = $1`
+	dropOffice  = `DELETE FROM offices WHERE name = 'destinations/' || $1::text`
 )
 
 // LoadDestinations reads all destinations with what is known of one stream.
@@ -231,6 +243,27 @@ func (s *Store) SaveDestinations(ctx context.Context, term *Term, c *Destination
 		}
 		return nil
 	})
+}
+
+// ForgetStreams removes what is kept of journal streams other than the current one that nobody has
+// been heard of since a time: their replicas are gone. It returns how many they were.
+func (s *Store) ForgetStreams(ctx context.Context, current string, since time.Time) (gone int, err error) {
+	err = s.transact(ctx, "DELETE destination_cursors", func(ctx context.Context, ses session) error {
+		var streams []string
+		if err := ses.SelectContext(ctx, &streams, goneStreams, current, micro(since)); err != nil {
+			return err
+		}
+		for _, stream := range streams {
+			for _, drop := range []string{dropReplays, dropCursors, dropOffice} {
+				if _, err := ses.ExecContext(ctx, drop, stream); err != nil {
+					return err
+				}
+			}
+		}
+		gone = len(streams)
+		return nil
+	})
+	return gone, err
 }
 
 // AddReplay keeps a replay, Conflict when as many as most wait for the destination at that stream.

@@ -14,6 +14,7 @@ func destinationStories() []story {
 	return []story{
 		{"kept", destinationsKept},
 		{"deleted", destinationsDeleted},
+		{"of streams that are gone", destinationsOfGoneStreams},
 		{"dead letters", undelivered},
 		{"received", received},
 	}
@@ -114,6 +115,45 @@ func destinationsDeleted(b *bench) {
 	}
 	if n, err := b.store.CountUndelivered(b.Context(), "a"); err != nil || n != 0 {
 		b.Errorf("the new one has %d dead letters of the old one, %v", n, err)
+	}
+}
+
+// What is kept of a journal goes some time after its replica; of one that is only quiet it stays.
+func destinationsOfGoneStreams(b *bench) {
+	made, long := b.now(), b.now().Add(-40*24*time.Hour)
+	b.addDestination("a", `{}`, store.DestinationCursor{Destination: "a", Stream: "current", Seq: 1, At: long, Of: made}, nil)
+	c := store.DestinationChanges{}
+	for stream, at := range map[string]time.Time{"gone": long, "quiet": long, "recent": made} {
+		c.Cursors = append(c.Cursors, store.DestinationCursor{Destination: "a", Stream: stream, Seq: 1, At: at, Of: made})
+	}
+	for _, stream := range []string{"gone", "asked"} {
+		r := store.DestinationReplay{ID: stream, Destination: "a", Stream: stream, What: "history", From: long, To: long, AfterAt: long, Of: made}
+		if stream == "asked" {
+			r.To = made
+		}
+		c.New = append(c.New, r)
+	}
+	b.ok(b.store.SaveDestinations(b.Context(), nil, &c))
+	quiet, ok, err := b.store.Elect(b.Context(), "destinations/quiet", "q", time.Minute)
+	if b.ok(err); !ok {
+		b.Fatal("the office is not free")
+	}
+	want := 1
+	if quiet.Alone { // the embedded database has one stream, and no offices
+		want = 2
+	}
+	for _, want := range []int{want, 0} {
+		if n, err := b.store.ForgetStreams(b.Context(), "current", made.Add(-30*24*time.Hour)); err != nil || n != want {
+			b.Errorf("%d streams are gone, %v; want %d", n, err, want)
+		}
+	}
+	for stream, want := range map[string][2]int{"current": {1, 0}, "gone": {0, 0}, "quiet": {2 - want, 0}, "recent": {1, 0}, "asked": {0, 1}} {
+		if d := b.destinations(stream); len(d.Cursors) != want[0] || len(d.Replays) != want[1] {
+			b.Errorf("%s has %d cursors and %d replays, want %v", stream, len(d.Cursors), len(d.Replays), want)
+		}
+	}
+	if _, ok, err := b.store.Elect(b.Context(), "destinations/quiet", "another", time.Minute); err != nil || ok != quiet.Alone {
+		b.Errorf("the quiet one has lost its office: %v %v", ok, err)
 	}
 }
 
