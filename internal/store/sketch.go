@@ -132,27 +132,26 @@ func (s *sketch) spread() error {
 	return nil
 }
 
-// gather leaves nothing outside of one part or the registers.
+// gather leaves nothing outside of the parts or the registers.
 func (s *sketch) gather() error {
-	if s.ids != nil {
-		b, err := written(s.ids)
-		if err == nil {
-			err = s.merge(b)
-		}
-		if err != nil {
-			return err
-		}
-		s.ids = nil
+	if s.ids == nil {
+		return nil
 	}
-	if len(s.parts) > 1 {
-		return s.fold()
+	b, err := written(s.ids)
+	if err == nil {
+		err = s.merge(b)
 	}
-	return nil
+	s.ids = nil
+	return err
 }
 
 // bytes are the set to be stored, empty where it is, and how many ids it counts.
 func (s *sketch) bytes() (b []byte, n int64, err error) {
-	if err := s.gather(); err != nil {
+	err = s.gather()
+	if err == nil && len(s.parts) > 1 {
+		err = s.fold()
+	}
+	if err != nil {
 		return nil, 0, err
 	}
 	switch {
@@ -169,14 +168,25 @@ func (s *sketch) bytes() (b []byte, n int64, err error) {
 
 // estimate is how many different ids there are.
 func (s *sketch) estimate() (int64, error) {
-	if err := s.gather(); err != nil {
-		return 0, err
+	err := s.gather()
+	if err == nil && len(s.parts) > 1 && slices.ContainsFunc(s.parts, isDense) {
+		err = s.spread()
 	}
 	switch {
+	case err != nil:
+		return 0, err
 	case s.dense != nil:
 		return s.dense.estimate(), nil
 	case len(s.parts) == 0:
 		return 0, nil
+	case len(s.parts) == 1:
+		return estimateStored(s.parts[0])
 	}
-	return estimateStored(s.parts[0])
+	all := make(keys, 0, s.size/2)
+	for _, b := range s.parts {
+		if err := all.read(b); err != nil {
+			return 0, err
+		}
+	}
+	return countKeys(all.distinct()), nil
 }

@@ -197,8 +197,7 @@ func estimateStored(b []byte) (int64, error) {
 	}
 	var all keys // some may be there twice
 	err = all.read(b)
-	slices.Sort(all)
-	return countKeys(len(slices.Compact(all))), err
+	return countKeys(all.distinct()), err
 }
 
 // countKeys is how many ids leave so many different keys.
@@ -212,6 +211,31 @@ type keys []uint32
 
 func (k *keys) read(b []byte) error {
 	return eachKeys(b, func(some []uint32) { *k = append(*k, some...) })
+}
+
+// distinct is how many different keys there are. It does not sort them, which takes several times as long.
+func (k keys) distinct() (n int) {
+	width := bits.Len(uint(2 * len(k)))
+	places := make([]uint32, 1<<width) // at most half are taken; 0 is free
+	zero := false
+	for _, key := range k {
+		if key == 0 {
+			zero = true
+			continue
+		}
+		at := key * 0x9e3779b1 >> (32 - width) // by the golden ratio, as Knuth has it
+		for places[at] != 0 && places[at] != key {
+			at = (at + 1) & (1<<width - 1)
+		}
+		if places[at] == 0 {
+			places[at] = key
+			n++
+		}
+	}
+	if zero {
+		n++
+	}
+	return n
 }
 
 // bytes are the set of the keys. They need their order no more.

@@ -189,3 +189,19 @@ func BenchmarkCountUsersOfNinetyDays(b *testing.B) {
 		}
 	}
 }
+
+func TestDistinctKeys(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 7))
+	for range 2_000 {
+		list := make(keys, r.IntN(300))
+		most := r.Uint32N(400)
+		for i := range list {
+			list[i] = r.Uint32N(most + 1)
+		}
+		got := list.distinct()
+		slices.Sort(list)
+		if want := len(slices.Compact(slices.Clone(list))); got != want {
+			t.Fatalf("%d different keys, want %d of %v", got, want, list)
+		}
+	}
+}
