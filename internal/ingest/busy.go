@@ -8,7 +8,7 @@ import (
 
 const (
 	// memory is about how far back it counts whether the store was at work.
-	memory = 500 * time.Millisecond
+	memory = 300 * time.Millisecond
 
 	// muchBusy is the part of that time from which the store is busy. A load that it takes with ease
 	// stays below, because the writer rests between transactions.
