@@ -67,6 +67,7 @@ func TestABridgeRepeatsLittle(t *testing.T) {
 	back.Store(0)
 	w.send(50)
 	r.await(150)
+	w.saved("a")
 	_, err := w.manager.SetEnabled(t.Context(), "a", false)
 	w.ok(err)
 	until(t, "the pause", func() bool { return w.metric("state", "a") == float64(Paused) })
@@ -103,6 +104,7 @@ func TestARestartRepeatsNothingThatIsSaved(t *testing.T) {
 	for n := range 3 {
 		w.send(50)
 		r.await(50 * (n + 1))
+		w.saved("a")
 		w.stop()
 		w.start()
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -135,6 +136,18 @@ func until(t testing.TB, what string, holds func() bool) {
 			t.Fatalf("waited in vain: %s", what)
 		}
 	}
+}
+
+// saved waits until all that was accepted is delivered and that is known to the database: what is sent
+// and not answered yet, or answered and not saved, is sent again.
+func (w *world) saved(destination string) {
+	w.Helper()
+	until(w.TB, "the cursor to be saved", func() bool {
+		s := w.log.State()
+		d, err := w.store.LoadDestinations(context.Background(), s.StreamID)
+		w.ok(err)
+		return slices.ContainsFunc(d.Cursors, func(c store.DestinationCursor) bool { return c.Destination == destination && c.Seq == s.LastSeq })
+	})
 }
 
 // metric is the value of a destination's metric, -1 where there is none.
