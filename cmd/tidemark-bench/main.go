@@ -65,7 +65,7 @@ func newPlan(events, past int, short bool) plan {
 	}
 	if short {
 		p.Singles, p.Latency, p.Locks, p.Settle, p.Syncs = 3*time.Second, 5*time.Second, 1, 2*time.Second, 500
-		p.Watch, p.Repeats, p.Beside, p.Rest = 9*time.Second, 3, 4*time.Second, 2*time.Minute
+		p.Watch, p.Repeats, p.Beside, p.Rest = 9*time.Second, 3, 4*time.Second, 20*time.Second
 		p.Rounds = 3
 	}
 	return p
