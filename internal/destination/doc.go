@@ -29,8 +29,10 @@
 // cannot be called back.
 //
 // Each destination decodes the journal for itself. A common reader would save that, and would have
-// to wait for the slowest or know which have left it. So that this costs the store next to nothing,
-// destinations give way while the store is busy: all together they then take about one in yieldTo
-// of the processors, however many they are, and catch up when it is not. What they leave
-// meanwhile is as safe as while a receiver is away. They never stand still.
+// to wait for the slowest or know which have left it. So that the store has the processors,
+// destinations give way while it is busy: all together they then take about one in yieldTo
+// of the processors, however many they are, and catch up when it is not. What this does
+// not spare the store is the memory of a journal that keeps for them what is stored; see
+// docs/performance.md. What they leave meanwhile is as safe as while a receiver is away. They never
+// stand still.
 package destination

@@ -40,17 +40,8 @@ func newPace(m *Manager) pace {
 // rest waits for what was just read and is about to go out, at most until the store is no longer
 // busy or ctx ends.
 func (p *pace) rest(ctx context.Context, read, sent int) {
-	var left time.Duration
-	for begun := false; ctx.Err() == nil && p.busy(); {
-		if !begun {
-			left, begun = p.due(read, sent), true
-		}
-		if left <= 0 {
-			return
-		}
-		step := min(left, glance)
-		pause(ctx, step)
-		left -= step
+	for left := p.due(read, sent); left > 0 && ctx.Err() == nil && p.busy(); left -= glance {
+		pause(ctx, min(left, glance))
 	}
 }
 

@@ -237,3 +237,21 @@ func until(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
+
+// An export that ends after its queue was given up makes no room: nobody would send what came in.
+func TestAShutGateStaysShut(t *testing.T) {
+	g := &gate{limit: 2, dropped: prometheus.NewCounter(prometheus.CounterOpts{Name: "dropped"})}
+	for n, want := range []bool{true, true, false} {
+		if got := g.enter(); got != want {
+			t.Fatalf("item %d is let in: %v", n+1, got)
+		}
+	}
+	g.shut()
+	g.leave(2)
+	if g.enter() {
+		t.Error("it lets something in")
+	}
+	if got := testutil.ToFloat64(g.dropped); got != 4 {
+		t.Errorf("%v were dropped, want 4: one without room, two inside, one after the end", got)
+	}
+}

@@ -106,7 +106,7 @@ func (g *gate) enter() bool {
 func (g *gate) leave(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.inside -= n
+	g.inside = max(0, g.inside-n) // those inside when it was shut are out already
 }
 
 // shut lets nothing in any more. It counts what is still inside: a processor that is out of time
