@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"io/fs"
@@ -11,12 +12,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/s2"
+
 	"github.com/tidemark-obs/tidemark/internal/pgtest"
 )
 
 const person = "erika.mustermann@example.org"
 
-// filesWith are the files under a directory that hold a text.
+// filesWith are the files under a directory that hold a text, as it is or in a compressed message.
 func filesWith(t *testing.T, dir, text string) (found []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -24,8 +27,14 @@ func filesWith(t *testing.T, dir, text string) (found []string) {
 			return err
 		}
 		content, err := os.ReadFile(path)
+		name := strings.TrimPrefix(path, dir)
 		if bytes.Contains(content, []byte(text)) {
-			found = append(found, strings.TrimPrefix(path, dir))
+			found = append(found, name)
+		}
+		for _, lines := range compressed(t, content) {
+			if bytes.Contains(lines, []byte(text)) {
+				found = append(found, name+inMessage)
+			}
 		}
 		return err
 	})
@@ -33,6 +42,43 @@ func filesWith(t *testing.T, dir, text string) (found []string) {
 		t.Fatal(err)
 	}
 	return found
+}
+
+// inMessage marks a file in which a text was found in a compressed message only.
+const inMessage = " (compressed)"
+
+// compressed are the lines of all compressed messages that a file of the journal holds, those too
+// that count as deleted. A record is its length, a position and a time, the subject with its length
+// before it, the headers with theirs, the data and a checksum.
+func compressed(t *testing.T, file []byte) (messages [][]byte) {
+	t.Helper()
+	const subject, headers = "tidemark.journal", "NATS/1.0\r\n"
+	const before, checksum = 4 + 8 + 8 + 2, 8
+	for at := 0; ; {
+		i := bytes.Index(file[at:], []byte(subject))
+		if i < 0 {
+			return messages
+		}
+		start := at + i - before
+		at += i + len(subject)
+		if start < 0 || len(file) < at+4+len(headers) || string(file[at+4:][:len(headers)]) != headers {
+			continue // the subject stands in an index, too
+		}
+		record := file[start:]
+		length := int(binary.LittleEndian.Uint32(record) &^ (1 << 31))
+		data := before + len(subject) + 4 + int(binary.LittleEndian.Uint32(file[at:]))
+		if length > len(record) || data+checksum > length {
+			t.Fatalf("a record of the journal of %d bytes has %d bytes of headers: the search does not know the file's form", length, data)
+		}
+		if !bytes.Contains(record[:data], []byte("\r\nTidemark-Encoding: s2\r\n")) {
+			continue
+		}
+		lines, err := s2.Decode(nil, record[data:length-checksum])
+		if err != nil {
+			t.Fatalf("a compressed message of the journal cannot be read: %v", err)
+		}
+		messages = append(messages, lines)
+	}
 }
 
 // TestAnErasedPersonIsNowhere sends events of a person among others, erases the person, and looks
@@ -46,15 +92,29 @@ func TestAnErasedPersonIsNowhere(t *testing.T) {
 			}
 			a := start(t, cfg, Options{})
 			fill(t, a, 1_000)
+			var together []string // ten events, which the journal compresses, and ten alone, which it does not
 			for i := range 20 {
 				body := fmt.Sprintf(`{"event": "e", "event_id": "p%d", "user_id": %q, "properties": {"mail": %q, "i": %d}}`, i, person, person, i)
-				if status, answer := call(t, a, "POST", "/api/analytics/track", body); status != 200 {
+				if i < 10 {
+					together = append(together, body)
+				} else if status, answer := call(t, a, "POST", "/api/analytics/track", body); status != 200 {
 					t.Fatalf("track: %d %v", status, answer)
 				}
 			}
+			if status, answer := call(t, a, "POST", "/api/analytics/batch-track", "["+strings.Join(together, ",")+"]"); status != 200 || answer["tracked_count"] != 10.0 {
+				t.Fatalf("batch: %d %v", status, answer)
+			}
 			call(t, a, "POST", "/api/analytics/flush", "")
-			if len(filesWith(t, cfg.Data.Dir, person)) == 0 {
-				t.Fatal("the person is not found where they must be: the search is of no use")
+			var plain, packed int
+			for _, name := range filesWith(t, filepath.Join(cfg.Data.Dir, "journal"), person) {
+				if strings.HasSuffix(name, inMessage) {
+					packed++
+				} else {
+					plain++
+				}
+			}
+			if plain == 0 || packed == 0 {
+				t.Fatalf("the person is found %d times as they are and %d times compressed: the search is of no use", plain, packed)
 			}
 			status, erased := call(t, a, "DELETE", "/api/analytics/users/"+url.PathEscape(person)+"?refuse=true", "")
 			if status != 200 || erased["events"] != 20.0 || erased["refuse"] != true || erased["journal_clean_at"] == nil || erased["status"] != "removed" {

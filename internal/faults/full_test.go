@@ -89,7 +89,7 @@ func TestStartOnFullDisk(t *testing.T) {
 func TestJournalFillsUp(t *testing.T) {
 	story(t)
 	pg := pgtest.Start(t)
-	s, b := newService(t, pg.Database(t), configured("journal:\n  max_bytes: 8388608\n")), newBook()
+	s, b := newService(t, pg.Database(t), configured("journal:\n  max_bytes: 2097152\n")), newBook()
 	s.start()
 	for range pick(1, 10) {
 		l := startLoad(t, b, pressure{workers: 8, perSecond: 20_000, batch: 100}, s)

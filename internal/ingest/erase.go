@@ -1,8 +1,9 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,7 +19,8 @@ const (
 	cleanPatience = 20 * time.Second
 
 	// JetStream writes a file anew without its purged messages when these are more than half of it
-	// and more than 2 MiB. Padding makes sure that they are.
+	// and more than 2 MiB. Padding makes sure that they are. It is drawn by chance, so that it stays
+	// as large when the journal compresses it.
 	paddingPieces = 14
 	paddingBytes  = 160 << 10 // fits the smallest bound that a journal can have
 	paddingMark   = '#'
@@ -62,9 +64,8 @@ func (p *Pipeline) Erase(ctx context.Context, userID string, refuse bool) (store
 func (p *Pipeline) clean(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, cleanPatience)
 	defer cancel()
-	padding := append(bytes.Repeat([]byte{paddingMark}, paddingBytes), '\n')
 	for range paddingPieces {
-		seq, err := p.append(ctx, journal.Entry{Lines: padding})
+		seq, err := p.append(ctx, journal.Entry{Lines: padding()})
 		if err != nil {
 			return err
 		}
@@ -80,6 +81,14 @@ func (p *Pipeline) clean(ctx context.Context) error {
 		return err
 	}
 	return p.cfg.Log.Settle(ctx, seq, seq)
+}
+
+// padding is a line that says nothing and that nothing makes shorter.
+func padding() []byte {
+	random := make([]byte, paddingBytes*3/4)
+	rand.Read(random)
+	line := append(make([]byte, 0, paddingBytes+2), paddingMark)
+	return append(base64.RawStdEncoding.AppendEncode(line, random), '\n')
 }
 
 // isPadding reports whether a journal line says nothing.

@@ -25,7 +25,7 @@ func (b *work) add(l *load, c *continuity) {
 	b.batch.Dead = append(b.batch.Dead, l.dead...)
 	b.batch.Receipts = append(b.batch.Receipts, l.receipts...)
 	b.seen[l.msg.Writer] = l.msg.Total
-	b.bytes += len(l.msg.Lines)
+	b.bytes += l.bytes
 }
 
 func (b *work) empty() bool { return b.batch.Seq == 0 }

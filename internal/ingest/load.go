@@ -15,7 +15,8 @@ var newline = []byte{'\n'}
 
 // load is one journal message, decoded.
 type load struct {
-	msg      journal.Message
+	msg      journal.Message // without its lines, which belong to the reader
+	bytes    int             // of lines
 	events   []event.Event
 	dead     []store.DeadLetter
 	receipts []store.Receipt
@@ -42,8 +43,10 @@ func (w *writer) load(ctx context.Context, after uint64, to chan<- load) error {
 }
 
 func (w *writer) decode(m journal.Message) load {
-	l := load{msg: m, events: make([]event.Event, 0, m.Counts.Accepted)}
-	for line := range bytes.Lines(m.Lines) {
+	lines := m.Lines
+	m.Lines = nil
+	l := load{msg: m, bytes: len(lines), events: make([]event.Event, 0, m.Counts.Accepted)}
+	for line := range bytes.Lines(lines) {
 		line = bytes.TrimSuffix(line, newline)
 		line = bytes.TrimSuffix(line, []byte("\n"))
 		if isPadding(line) {

@@ -8,7 +8,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// messageOverhead is at least what JetStream counts for a message beyond its lines.
+// messageOverhead is at least what JetStream counts for a message beyond its data.
 const messageOverhead = 512
 
 // Append writes one entry and returns the position of its message once that is on disk. An
@@ -36,6 +36,7 @@ func (j *Journal) append(ctx context.Context, e *Entry) (*group, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, unavailable("the request ended before its events were written", err)
 	}
+	// How far the lines can be compressed is not known yet: perhaps not at all.
 	if err := j.status.admit(len(e.Lines) + messageOverhead); err != nil {
 		return nil, err
 	}
@@ -72,7 +73,9 @@ func (j *Journal) commitGroups() {
 
 // commit writes one group and returns its position, or why its entries are refused.
 func (j *Journal) commit(g *group) (uint64, error) {
-	size := len(g.lines) + messageOverhead
+	b := j.buffers.pack(g.lines)
+	defer j.buffers.giveBack(b.lent)
+	size := len(b.data) + messageOverhead
 	if err := j.status.admit(size); err != nil {
 		return 0, err
 	}
@@ -81,7 +84,7 @@ func (j *Journal) commit(g *group) (uint64, error) {
 		return 0, err
 	}
 	start := time.Now()
-	d, err := j.writer.draft(&g.counts, g.lines)
+	d, err := j.writer.draft(&g.counts, b)
 	if err != nil {
 		return 0, err
 	}

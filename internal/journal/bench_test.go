@@ -1,10 +1,10 @@
 package journal_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,16 +13,32 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/journal"
 )
 
-// benchLine is one event of the usual size.
-var benchLine = append(bytes.Repeat([]byte("x"), 349), '\n')
+// benchSize is about what an event takes, see benchLines.
+const benchSize = 350
+
+// benchLines are n events of a service: much of one is in all of them, and the rest has been drawn.
+func benchLines(n int) []byte {
+	names, plans := []string{"page_view", "search", "add_to_cart", "purchase"}, []string{"free", "pro", "team"}
+	var lines []byte
+	for range n {
+		now := time.Now().UTC()
+		lines = fmt.Appendf(lines, `{"event_id":"%s","event_name":"%s","event_type":"custom","timestamp":"%s","received_at":"%s","user_id":"user-%06d",`+
+			`"session_id":"sess-%016x","properties":{"path":"/item/%d","plan":"%s","amount":%d.%02d},"severity":"low","source":"web","sample_rate":1,"processed":false}`+"\n",
+			uuid.NewString(), names[rand.IntN(len(names))], now.Add(-rand.N(10*time.Second)).Format(time.RFC3339Nano), now.Format(time.RFC3339Nano),
+			rand.IntN(100_000), rand.Uint64(), rand.IntN(10_000), plans[rand.IntN(len(plans))], rand.IntN(1000), rand.IntN(100))
+	}
+	return lines
+}
 
 // BenchmarkAppend appends from 64 producers, beside what the disk itself can do.
 func BenchmarkAppend(b *testing.B) {
-	for _, size := range []int{4 << 10, 32 * 100 * len(benchLine)} { // one page; one message of 32 batches
+	for _, size := range []int{4 << 10, 32 * 100 * benchSize} { // one page; one message of 32 batches
 		b.Run(fmt.Sprintf("disk/bytes=%d", size), func(b *testing.B) { benchmarkDisk(b, size) })
 	}
 	for _, batch := range []int{1, 100} {
@@ -54,7 +70,7 @@ func benchmarkDisk(b *testing.B, size int) {
 		}
 		took = append(took, time.Since(start))
 	}
-	report(b, took, (size+len(benchLine)-1)/len(benchLine))
+	report(b, took, (size+benchSize-1)/benchSize)
 }
 
 func benchmarkAppend(b *testing.B, producers, batch int, read bool) {
@@ -73,15 +89,16 @@ func benchmarkAppend(b *testing.B, producers, batch int, read bool) {
 		}
 		reader.Go(func() { drain(ctx, b, j, r) })
 	}
-	e := journal.Entry{Lines: bytes.Repeat(benchLine, batch), Counts: event.Counts{Accepted: uint64(batch)}}
 	var next atomic.Int64
 	var mu sync.Mutex
 	var all []time.Duration
 	var work sync.WaitGroup
-	b.ResetTimer()
+	ready := make(chan struct{})
 	for range producers {
+		e := journal.Entry{Lines: benchLines(batch), Counts: event.Counts{Accepted: uint64(batch)}}
 		work.Go(func() {
 			var took []time.Duration
+			<-ready
 			for next.Add(1) <= int64(b.N) {
 				start := time.Now()
 				if _, err := j.Append(ctx, e); err != nil {
@@ -95,10 +112,15 @@ func benchmarkAppend(b *testing.B, producers, batch int, read bool) {
 			all = append(all, took...)
 		})
 	}
+	b.ResetTimer()
+	close(ready)
 	work.Wait()
 	b.StopTimer()
 	report(b, all, batch)
 	b.ReportMetric(float64(b.N)/float64(j.LastAppended()), "entries/message")
+	if !read {
+		b.ReportMetric(float64(j.State().Bytes)/float64(b.N*batch), "B/event")
+	}
 	stop()
 	reader.Wait()
 	if err := j.Close(context.Background()); err != nil {
@@ -121,6 +143,54 @@ func drain(ctx context.Context, b *testing.B, j *journal.Journal, r *journal.Rea
 			}
 			purged = time.Now()
 		}
+	}
+}
+
+// BenchmarkRead reads messages of 32 batches, as the store does and as several destinations do.
+func BenchmarkRead(b *testing.B) {
+	for _, readers := range []int{1, 5} {
+		b.Run(fmt.Sprintf("readers=%d", readers), func(b *testing.B) { benchmarkRead(b, readers) })
+	}
+}
+
+func benchmarkRead(b *testing.B, readers int) {
+	const messages, events = 40, 3200
+	j, err := journal.Open(context.Background(), journal.Config{
+		Dir: b.TempDir(), Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	e := journal.Entry{Lines: benchLines(events)}
+	for range messages {
+		if _, err := j.Append(b.Context(), e); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		var work sync.WaitGroup
+		for range readers {
+			work.Go(func() {
+				r, err := j.Read(b.Context(), 0, false)
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				defer r.Close()
+				for range messages {
+					if m, err := r.Next(b.Context()); err != nil || len(m.Lines) != len(e.Lines) {
+						b.Errorf("%d bytes: %v", len(m.Lines), err)
+						return
+					}
+				}
+			})
+		}
+		work.Wait()
+	}
+	b.ReportMetric(float64(b.N*readers*messages*events)/b.Elapsed().Seconds(), "events/s")
+	if err := j.Close(context.Background()); err != nil {
+		b.Fatal(err)
 	}
 }
 

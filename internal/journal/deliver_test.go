@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"os"
@@ -45,7 +46,7 @@ func TestDoubtIsSettled(t *testing.T) {
 			if _, err := j.Append(t.Context(), Entry{Lines: []byte("first\n")}); err != nil {
 				t.Fatal(err)
 			}
-			d, err := j.writer.draft(&event.Counts{Accepted: 1}, []byte("second\n"))
+			d, err := j.writer.draft(&event.Counts{Accepted: 1}, body{data: []byte("second\n")})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,7 +88,7 @@ func TestLateWriteIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	late, err := j.writer.draft(&event.Counts{}, []byte("late\n"))
+	late, err := j.writer.draft(&event.Counts{}, body{data: []byte("late\n")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func TestLateWriteIsRefused(t *testing.T) {
 func TestWriterTotals(t *testing.T) {
 	w := newWriter("w")
 	step := func(accepted uint64) *draft {
-		d, err := w.draft(&event.Counts{Accepted: accepted}, nil)
+		d, err := w.draft(&event.Counts{Accepted: accepted}, body{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +212,7 @@ func TestMissingMessages(t *testing.T) {
 func fillBlocks(t *testing.T, j *Journal) []string {
 	t.Helper()
 	for range 20 {
-		if _, err := j.Append(t.Context(), Entry{Lines: make([]byte, 1<<20)}); err != nil {
+		if _, err := j.Append(t.Context(), Entry{Lines: noise(1 << 20)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -221,6 +222,13 @@ func fillBlocks(t *testing.T, j *Journal) []string {
 	}
 	slices.Sort(blocks)
 	return blocks
+}
+
+// noise is n bytes that compression does not make fewer.
+func noise(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
 }
 
 // TestDamagedBlock: messages that the disk has lost are not passed over in silence.

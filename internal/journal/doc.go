@@ -16,6 +16,10 @@
 //     or a stream made anew can cause, is an error of kind errs.Conflict, never silence.
 //   - It is bounded: over MaxBytes, beyond MaxAge or below MinFree on disk it refuses new
 //     entries with errs.Overloaded. Nothing is ever dropped to make room.
+//   - Lines of more than a KiB are compressed where that makes them smaller, and read back as they
+//     were. Bytes are always those of the stream, after compression. What cannot be read back is an
+//     error that names its position; however it is damaged, it takes no more memory than the
+//     largest message.
 //   - After a write error it refuses with errs.Unavailable, State says why, and it opens itself
 //     anew as soon as the disk can be written again. If the last acknowledged message were
 //     missing then, it would go on refusing.

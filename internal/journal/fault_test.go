@@ -27,13 +27,13 @@ type client struct {
 
 func newClient() *client { return &client{acked: make(map[string]uint64)} }
 
-// append appends one new event, padded to a size, and notes the answer.
+// append appends one new event, padded to a size that stays, and notes the answer.
 func (c *client) append(ctx context.Context, j *journal.Journal, size int) error {
 	c.mu.Lock()
 	name := fmt.Sprintf("e%d", c.next)
 	c.next++
 	c.mu.Unlock()
-	e := journal.Entry{Lines: fmt.Appendf(nil, "%s %s\n", name, bytes.Repeat([]byte{'.'}, size))}
+	e := journal.Entry{Lines: fmt.Appendf(nil, "%s %s\n", name, journaltest.Noise(size))}
 	e.Counts.Received[event.Analytics], e.Counts.Accepted = 1, 1
 	seq, err := j.Append(ctx, e)
 	c.mu.Lock()

@@ -19,6 +19,7 @@ type Journal struct {
 	queue   *gatherer
 	writer  writer
 	status  *status
+	buffers buffers
 	entry   int // bytes that the lines of one entry may have
 
 	mu      sync.Mutex
@@ -54,7 +55,7 @@ func Open(ctx context.Context, cfg Config) (*Journal, error) {
 		return nil, err
 	}
 	j.link = l
-	payload := min(int(l.nc.MaxPayload()), int(cfg.MaxBytes/4))
+	payload := min(int(l.nc.MaxPayload()), int(cfg.MaxBytes/4), maxLines)
 	j.entry = payload - headerRoom
 	j.queue = newGatherer(min(groupBytes, j.entry), cfg.AppendTimeout)
 	j.writer = newWriter(cfg.Writer)

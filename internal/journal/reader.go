@@ -34,6 +34,7 @@ type Reader struct {
 	sub         *fetcher  // nil while there is no consumer
 	fresh       bool      // nothing has come from this consumer yet
 	short       time.Time // since when the stream ends before last; zero = it does not
+	lent        *[]byte   // where the lines of the last message lie; nil = not in a buffer of the journal's
 	err         error     // once set, every call returns it
 }
 
@@ -54,7 +55,9 @@ func (j *Journal) Read(ctx context.Context, after uint64, headersOnly bool) (*Re
 
 // Next returns the next message and waits for it until ctx ends. Lost connections and restarts
 // of JetStream it sits out. It fails with errs.Conflict at a gap; the Reader is then of no more use.
+// The lines of the message before must not be used any more.
 func (r *Reader) Next(ctx context.Context) (Message, error) {
+	r.release()
 	for r.err == nil {
 		if err := ctx.Err(); err != nil {
 			return Message{}, fmt.Errorf("reading the journal: %w", err)
@@ -72,8 +75,10 @@ func (r *Reader) Next(ctx context.Context) (Message, error) {
 	return Message{}, r.err
 }
 
-// Close ends the Reader. It must not be called while Next runs.
+// Close ends the Reader. It must not be called while Next runs, nor while the lines of the last
+// message are used.
 func (r *Reader) Close() {
+	r.release()
 	r.drop()
 	if r.err == nil {
 		r.err = errs.New(errs.Unavailable, "the reader is closed")
@@ -116,18 +121,24 @@ func (r *Reader) accept(msg *nats.Msg) (Message, bool, error) {
 		r.drop()
 		return Message{}, false, nil
 	}
-	m, ours, err := decode(msg.Header, msg.Data, seq, meta.Timestamp)
+	m, ours, err := decode(msg.Header, seq, meta.Timestamp)
+	if err == nil && ours && !r.headersOnly {
+		r.lent, err = r.j.buffers.lines(&m, msg.Data)
+	}
 	if err != nil {
 		return Message{}, false, r.end(err)
 	}
 	if !ours {
 		r.j.log.Error("a message in the journal is not from Tidemark; it is passed over", "seq", seq)
 	}
-	if r.headersOnly {
-		m.Lines = nil
-	}
 	r.last, r.fresh = seq, false
 	return m, true, nil
+}
+
+// release gives back what the last message was read into.
+func (r *Reader) release() {
+	r.j.buffers.giveBack(r.lent)
+	r.lent = nil
 }
 
 // end makes err the answer of every further call.

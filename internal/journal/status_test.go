@@ -105,7 +105,7 @@ func TestBoundChanges(t *testing.T) {
 	}
 	j := at(16 << 20)
 	for range 40 {
-		if _, err := j.Append(t.Context(), Entry{Lines: make([]byte, 100<<10)}); err != nil {
+		if _, err := j.Append(t.Context(), Entry{Lines: noise(100 << 10)}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -21,7 +21,11 @@ type Message struct {
 	// A reader that sees it jump knows that a message in between is gone.
 	Total  uint64
 	Counts event.Counts
-	Lines  []byte // nil when read by headers only
+	// Lines are nil when read by headers only. They belong to the Reader: its next call may put
+	// other ones in their place.
+	Lines []byte
+
+	encoding string // of what was written; empty = as it is
 }
 
 // State is the journal as it stands.

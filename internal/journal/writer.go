@@ -37,14 +37,14 @@ func (w *writer) id() string {
 	return fmt.Sprintf("%s.%06d", w.base, w.doubts) // sorts by time, as the bases do
 }
 
-func (w *writer) draft(counts *event.Counts, lines []byte) (*draft, error) {
+func (w *writer) draft(counts *event.Counts, b body) (*draft, error) {
 	w.drafts++
 	d := &draft{
 		id:    w.base + "-" + strconv.FormatUint(w.drafts, 10),
 		total: w.total + counts.Accepted,
 	}
 	var err error
-	d.msg, err = encode(d.id, w.id(), d.total, counts, lines)
+	d.msg, err = encode(d.id, w.id(), d.total, counts, b)
 	return d, err
 }
 

@@ -1,7 +1,6 @@
 package journaltest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"sync/atomic"
@@ -45,9 +44,9 @@ func purgeKeepsNewest(t *testing.T, open Opener) {
 	}
 }
 
-// bulky is an entry of a given size.
+// bulky is an entry of a given size, also when it is compressed.
 func bulky(size int) journal.Entry {
-	e := journal.Entry{Lines: append(bytes.Repeat([]byte{'x'}, size-1), '\n')}
+	e := journal.Entry{Lines: append(Noise(size-1), '\n')}
 	e.Counts.Received[event.Analytics], e.Counts.Accepted = 1, 1
 	return e
 }

@@ -3,6 +3,8 @@ package journaltest
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,6 +33,8 @@ func Run(t *testing.T, open func(t *testing.T) Opener) {
 		{"reads headers alone", headersAlone},
 		{"takes counts without events", countsAlone},
 		{"Next waits until its context ends", nextWaits},
+		{"compresses what gets smaller", compresses},
+		{"readers of compressed messages do not disturb each other", readersApart},
 		{"a purge keeps the newest message", purgeKeepsNewest},
 		{"a gap is an error", gaps},
 		{"a full journal refuses, and takes again after a purge", full},
@@ -132,6 +136,13 @@ func wantKind(t *testing.T, err error, kind errs.Kind) {
 	if (kind == errs.Overloaded || kind == errs.Unavailable) && errors.As(err, &e) && e.RetryAfter < 0 {
 		t.Fatalf("error %v asks to retry in the past", err)
 	}
+}
+
+// Noise is a text of n letters and digits that compression does not make shorter.
+func Noise(n int) []byte {
+	raw := make([]byte, n*3/4+3)
+	rand.Read(raw)
+	return base64.RawURLEncoding.AppendEncode(nil, raw)[:n]
 }
 
 // Audit follows the totals of the writers over the messages of a journal.
