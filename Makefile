@@ -7,10 +7,12 @@ SHELL := bash
 BIN := bin/tidemark
 TOOL := go tool -modfile=internal/tools/go.mod
 
-.PHONY: build run tools collector-sources test test-client race lint check-rules generate check-generated fuzz vuln test-faults test-parity bench clean compiler
+.PHONY: build run tools collector-sources test test-client race lint check-rules lint-rules generate check-generated fuzz vuln test-faults test-parity bench clean compiler
 
+# Without -trimpath, as are the tools below: with it, Go compiles everything a second time for the
+# tests. What is shipped has it (deploy/Dockerfile).
 build: compiler
-	go build -trimpath -o $(BIN) ./cmd/tidemark
+	go build -o $(BIN) ./cmd/tidemark
 
 # The embedded database comes as a C++ library; linking it takes a C++ compiler.
 compiler:
@@ -23,13 +25,13 @@ TOOLS := bin/tools
 tools: $(TOOLS)/promtool $(TOOLS)/prometheus $(TOOLS)/pint $(TOOLS)/otelcol
 
 $(TOOLS)/promtool $(TOOLS)/prometheus: internal/tools/prometheus/go.mod
-	go build -C internal/tools/prometheus -trimpath -tags remove_all_sd -ldflags '-s -w' -o $(CURDIR)/$@ github.com/prometheus/prometheus/cmd/$(@F)
+	go build -C internal/tools/prometheus -tags remove_all_sd -ldflags '-s -w' -o $(CURDIR)/$@ github.com/prometheus/prometheus/cmd/$(@F)
 
 $(TOOLS)/pint: internal/tools/pint/go.mod
-	go build -C internal/tools/pint -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ github.com/cloudflare/pint/cmd/pint
+	go build -C internal/tools/pint -ldflags '-s -w' -o $(CURDIR)/$@ github.com/cloudflare/pint/cmd/pint
 
 $(TOOLS)/otelcol: internal/tools/collector/go.mod internal/tools/collector/components.go
-	go build -C internal/tools/collector -trimpath -tags remove_all_sd -ldflags '-s -w' -o $(CURDIR)/$@ .
+	go build -C internal/tools/collector -tags remove_all_sd -ldflags '-s -w' -o $(CURDIR)/$@ .
 
 # The collector's sources, after a change of internal/tools/collector/builder.yaml.
 collector-sources:
@@ -43,16 +45,22 @@ run: build
 MODULES := client examples
 IN_MODULES = @export TIDEMARK_TEST_PROGRAM=$(CURDIR)/$(BIN); for m in $(MODULES); do echo "in $$m"; (cd $$m && $(1)); done
 
+# The tests that take longest begin first, so that nothing is left to wait for in the end. They are
+# not vetted on the way: lint does it with all of vet's checks.
+LONGEST := ./internal/store
 test: build
-	go test ./...
-	$(call IN_MODULES,go test ./...)
+	go test -vet=off $(LONGEST) ./...
+	$(call IN_MODULES,go test -vet=off ./...)
 
 test-client: build
-	$(call IN_MODULES,go test -count=1 ./...)
+	$(call IN_MODULES,go test -vet=off -count=1 ./...)
 
+# The race detector sees what runs in the process of a test. What is not raced are packages whose
+# tests read files or run other programs; -short leaves out the rest of what it gains nothing from.
+NOT_RACED := /(alerts|cmd/tidemark|dashboards(/generate)?|deploy|internal/(alertstory|collectortest|faults))$$
 race:
-	go test -race -short -timeout 20m ./...
-	$(call IN_MODULES,go test -race -short -timeout 20m ./...)
+	go test -vet=off -race -short -timeout 20m $(LONGEST) $$(go list ./... | grep -vE '$(NOT_RACED)')
+	cd client && go test -vet=off -race -short -timeout 20m ./...
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -60,12 +68,15 @@ lint:
 	$(TOOL) staticcheck ./...
 	$(call IN_MODULES,go vet ./... && go tool -modfile=../internal/tools/go.mod staticcheck ./...)
 
-# The alert rules: syntax and lint by the real promtool, pint, then the rules' own tests.
+# The alert rules: syntax and lint by the real promtool, pint, then the rules' own tests, which are
+# among those of make test as well.
 RULES := $(wildcard alerts/*.rules.yaml)
-check-rules: $(TOOLS)/promtool $(TOOLS)/pint
+check-rules: lint-rules
+	$(TOOLS)/promtool test rules $(wildcard alerts/tests/*.test.yaml)
+
+lint-rules: $(TOOLS)/promtool $(TOOLS)/pint
 	$(TOOLS)/promtool check rules --lint=all --lint-fatal $(RULES)
 	$(TOOLS)/pint --offline --log-level=error lint --min-severity=info --fail-on=info alerts
-	$(TOOLS)/promtool test rules $(wildcard alerts/tests/*.test.yaml)
 
 # What is generated: the OpenAPI document, the catalogue of metrics and the dashboards.
 generate:
@@ -85,7 +96,7 @@ fuzz: compiler
 	  targets=$$(grep -roE --include='*_test.go' $(MODULES:%=--exclude-dir=%) '^func Fuzz[A-Za-z0-9]+' . || true); \
 	  [[ -n $$targets ]] || exit 0; \
 	  mkdir -p "$$bin/$$module"; \
-	  go test -c -gcflags='./...=-d=libfuzzer' -o "$$bin/$$module/" $$(sed 's,/[^/]*$$,,' <<<"$$targets" | sort -u); \
+	  go test -c -vet=off -gcflags='./...=-d=libfuzzer' -o "$$bin/$$module/" $$(sed 's,/[^/]*$$,,' <<<"$$targets" | sort -u); \
 	  while IFS=: read -r file func; do \
 	    dir=$$(cd "$$(dirname "$$file")" && pwd); f=$${func#func }; echo "fuzz $$module $$(dirname "$$file") $$f"; \
 	    out=$$(cd "$$dir" && "$$bin/$$module/$$(basename "$$dir").test" -test.run '^$$' -test.fuzz "^$$f\$$" \

@@ -38,6 +38,9 @@ func TestCostCountsAllocations(t *testing.T) {
 }
 
 func TestClientIsMeasured(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measuring takes many events, which a -short run has not")
+	}
 	b := &bench{progress: io.Discard, plan: plan{Rounds: 1}}
 	var w tracking
 	if err := b.track(t.Context(), &w); err != nil {

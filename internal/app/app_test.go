@@ -41,6 +41,14 @@ func testConfig(dir string) Config {
 	return c
 }
 
+// databases are those that a story is told on: a short run has one, on which our code is the same.
+func databases() []string {
+	if testing.Short() {
+		return []string{"duckdb"}
+	}
+	return []string{"duckdb", "postgres"}
+}
+
 func start(t *testing.T, cfg Config, opt Options) *App {
 	t.Helper()
 	if opt.Log == nil {

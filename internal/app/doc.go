@@ -6,4 +6,4 @@
 //	err = a.Stop(ctx)                // drained and closed when it returns
 package app
 
-//go:generate go test . -run TestMetricsCatalogue$ -count=1 -update
+//go:generate go test -vet=off . -run TestMetricsCatalogue$ -count=1 -update

@@ -84,7 +84,7 @@ func compressed(t *testing.T, file []byte) (messages [][]byte) {
 // TestAnErasedPersonIsNowhere sends events of a person among others, erases the person, and looks
 // into every file of the data directory.
 func TestAnErasedPersonIsNowhere(t *testing.T) {
-	for _, database := range []string{"duckdb", "postgres"} {
+	for _, database := range databases() {
 		t.Run(database, func(t *testing.T) {
 			cfg := testConfig(t.TempDir())
 			if database == "postgres" {

@@ -34,7 +34,7 @@ func scraped(t *testing.T, a *App, series string) string {
 // TestStrangeTimes sends events of five days ago and of tomorrow, and one of a clock that is a
 // little ahead, with and without refusing.
 func TestStrangeTimes(t *testing.T) {
-	for _, database := range []string{"duckdb", "postgres"} {
+	for _, database := range databases() {
 		for _, policy := range []string{clamp, refuse} {
 			t.Run(database+", "+policy, func(t *testing.T) {
 				cfg := testConfig(t.TempDir())

@@ -14,4 +14,4 @@
 // made from the code.
 package httpapi
 
-//go:generate go test . -run TestOpenAPI$ -count=1 -update
+//go:generate go test -vet=off . -run TestOpenAPI$ -count=1 -update

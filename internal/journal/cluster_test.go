@@ -12,6 +12,9 @@ import (
 )
 
 func TestCluster(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the suite on three servers in one process does not run with -short; on the embedded one it does")
+	}
 	c := journaltest.StartCluster(t, 3)
 	journaltest.Run(t, func(t *testing.T) journaltest.Opener {
 		t.Cleanup(func() { dropStream(t, c) }) // after the journals of the test are closed
@@ -31,7 +34,7 @@ func dropStream(t *testing.T, c *journaltest.Cluster) {
 }
 
 // TestClusterKills kills one server after the other under load, leaders and followers, and reads
-// all the time.
+// all the time. A short run kills one of each.
 func TestClusterKills(t *testing.T) {
 	nodes := journaltest.StartProcesses(t, 3)
 	j := openJournal(t, func(c *journal.Config) { c.URL = nodes.URL() })
@@ -46,7 +49,11 @@ func TestClusterKills(t *testing.T) {
 	defer r.Close()
 	goal := 0
 	more := func() bool { acked, _ := c.count(); return acked > goal }
-	for round := range 4 {
+	rounds := 4
+	if testing.Short() {
+		rounds = 2
+	}
+	for round := range rounds {
 		goal += 500
 		journaltest.Eventually(t, "events are appended", more)
 		victim := -1

@@ -180,7 +180,11 @@ func smallDisk(t *testing.T, size, ballast int) (dir string, free func()) {
 // TestDiskFull lets JetStream run into a full disk and frees it again, some times: where in a
 // message the disk ends is left to chance.
 func TestDiskFull(t *testing.T) {
-	for round := range 4 {
+	rounds := 4
+	if testing.Short() {
+		rounds = 1
+	}
+	for round := range rounds {
 		t.Run(fmt.Sprint(round), diskFull)
 	}
 }

@@ -13,8 +13,11 @@ import (
 // TestDuckDBOpensAgainAfterCancelledQueries cancels queries at any moment and closes the database,
 // over and over. What a query left in a connection must not keep the file from being opened again.
 func TestDuckDBOpensAgainAfterCancelledQueries(t *testing.T) {
-	dir := t.TempDir()
-	for range 300 {
+	dir, rounds := t.TempDir(), 300
+	if testing.Short() {
+		rounds = 60
+	}
+	for range rounds {
 		opened := make(chan *store.Store, 1)
 		go func() {
 			s, err := store.Open(context.Background(), store.Config{Dir: dir})

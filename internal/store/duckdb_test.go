@@ -45,6 +45,9 @@ func TestDuckDBFullDisk(t *testing.T) {
 		"in the checkpoint": {"160m", 90 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && name == "in the checkpoint" {
+				t.Skip("takes many events, which a -short run has not")
+			}
 			dir := small(t, disk.size)
 			ballast := filepath.Join(dir, "ballast")
 			if err := os.WriteFile(ballast, make([]byte, disk.ballast), 0o600); err != nil {
@@ -146,13 +149,13 @@ func TestDuckDBOpenRefuses(t *testing.T) {
 
 // TestDuckDBKeepsItsMemoryLimit works on far more than fits.
 func TestDuckDBKeepsItsMemoryLimit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes hundreds of thousands of events, which a -short run has not")
+	}
 	s := open(t, store.Config{Dir: t.TempDir(), MemoryLimit: "64MB", Threads: 2})
 	g := storetest.NewGenerator(1, time.Now())
 	c := store.Cursor{Stream: "s"}
-	batches := 20
-	if testing.Short() {
-		batches = 10
-	}
+	const batches = 20
 	for i := range batches {
 		result, err := s.Commit(t.Context(), &store.Batch{From: c, Seq: c.Seq + 1, Events: g.Events(20_000)})
 		if err != nil {
@@ -160,7 +163,7 @@ func TestDuckDBKeepsItsMemoryLimit(t *testing.T) {
 		}
 		c = result.Cursor
 	}
-	wantStored(t, s, int64(batches)*20_000)
+	wantStored(t, s, batches*20_000)
 	list, err := s.List(t.Context(), store.Filter{Tags: []string{"beta"}}, store.Page{Limit: 1000})
 	if err != nil || len(list) != 1000 {
 		t.Errorf("%d events, %v", len(list), err)

@@ -87,7 +87,11 @@ func TestAUnionLeavesTheOtherSetAsItIs(t *testing.T) {
 // TestSetsAreWhatTheLibraryMakesOfThem puts sets together here and there.
 func TestSetsAreWhatTheLibraryMakesOfThem(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 60 {
+	rounds := 60
+	if testing.Short() {
+		rounds = 10
+	}
+	for range rounds {
 		want, err := hyperloglog.NewSketch(precision, true)
 		if err != nil {
 			t.Fatal(err)

@@ -20,7 +20,6 @@ func declaredStories() []story {
 		{"what answers", whatDeclaredAnswers},
 		{"events from before the declaration", declaredLater},
 		{"what nobody declares any more", undeclared},
-		{"declarations that differ", declaredTogether},
 		{"the most frequent values of many", manyValues},
 		{"metadata that changes", declaredMetadata},
 		{"what outlives events", declaredOutlives},
@@ -180,16 +179,16 @@ func declaredOverHistory(b *bench) {
 			b.fresh()
 		}
 		b.declares(everyShape(budget))
-		for round := range fewer(4, 3) {
-			w.run(fewer(120, 80))
-			for range fewer(15, 8) {
+		for round := range fewer(4, 2) {
+			w.run(fewer(120, 60))
+			for range fewer(15, 5) {
 				w.askDeclared(w.events)
 			}
 			if round != 1 {
 				b.ok(b.store.TidyRollups(b.Context()))
 			}
 			b.clock.advance(pick(w.r, clockChanges...).Add(time.Duration(w.r.Int64N(int64(48 * time.Hour)))).Sub(b.clock.Now()))
-			for range fewer(15, 8) {
+			for range fewer(15, 5) {
 				w.askDeclared(w.events)
 			}
 		}
@@ -343,7 +342,7 @@ func declaredTogether(b *bench) {
 	events, err := last.List(b.Context(), store.Filter{}, store.Page{Limit: 1000})
 	b.ok(err)
 	b.answers("afterwards", true, func() { b.nearSeries(b.seriesOf("count", "properties.plan", ""), events) })
-	for range 60 {
+	for range fewer(60, 15) {
 		w.askDeclared(events)
 	}
 }

@@ -28,8 +28,6 @@ func rollupStories() []story {
 		{"what is taken back leaves nothing behind", takenBack},
 		{"events from before there were roll-ups", filledLater},
 		{"roll-ups from before there were totals", totalsLater},
-		{"many change the same events at once", countsTogether},
-		{"questions during commits count whole batches", wholeBatches},
 	}
 }
 
@@ -162,9 +160,9 @@ func countsOverHistory(b *bench) {
 		if seed > 0 {
 			b.fresh()
 		}
-		for range fewer(4, 3) {
-			w.run(fewer(120, 80))
-			for range fewer(12, 7) {
+		for range fewer(4, 2) {
+			w.run(fewer(120, 60))
+			for range fewer(12, 5) {
 				w.askCounts(w.events)
 			}
 			if w.r.IntN(3) > 0 {
@@ -172,7 +170,7 @@ func countsOverHistory(b *bench) {
 			}
 			// A clock that stands within the events lets ends be taken from whole hours.
 			b.clock.advance(pick(w.r, clockChanges...).Add(time.Duration(w.r.Int64N(int64(48 * time.Hour)))).Sub(b.clock.Now()))
-			for range fewer(12, 7) {
+			for range fewer(12, 5) {
 				w.askCounts(w.events)
 			}
 		}
@@ -331,7 +329,7 @@ func totalsLater(b *bench) {
 func manyUsers(b *bench) {
 	g := NewGenerator(7, epoch)
 	var events []event.Event
-	each := fewer(15_000, 6_000)
+	each := fewer(15_000, 4_000)
 	apart := 62*time.Hour/time.Duration(each) + time.Second
 	for part := range 4 {
 		batch := g.Events(each)

@@ -16,6 +16,11 @@ func togetherStories() []story {
 		{"deleting while the same event comes again", deleteRace},
 		{"reads during commits see whole batches", readsDuringCommits},
 		{"a lease is held by one", lease},
+		{"many change the same events at once", countsTogether},
+		{"questions during commits count whole batches", wholeBatches},
+		{"an erasure while roll-ups are tidied", erasedFromUsers},
+		{"declarations that differ", declaredTogether},
+		{"two streams at one moment count each event once in metrics", projectionsTogether},
 	}
 }
 
