@@ -80,7 +80,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 SELECT stream FROM (
     SELECT stream, written_at AS seen_at FROM destination_cursors
     UNION ALL SELECT stream, to_at FROM destination_replays
-    UNION ALL SELECT substr(name, 14), ends_at FROM offices WHERE name LIKE 'destinations/%'
+    UNION ALL SELECT substr(name, length('destinations/') + 1), ends_at FROM offices WHERE name LIKE 'destinations/%'
 ) signs WHERE stream <> $1 GROUP BY stream HAVING max(seen_at) < $2`
 	dropCursors = `DELETE FROM destination_cursors WHERE stream = $1`
 	dropReplays = `DELETE FROM destination_replays WHERE stream = $1`
