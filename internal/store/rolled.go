@@ -297,7 +297,7 @@ func (s *Store) fromRollups(ctx context.Context, db *sqlx.DB, m *measurement) (r
 		if list, err = s.addingUp(ctx, tx, list, levels, &state.floors); err != nil {
 			return nil, nil, false, err
 		}
-		rows, ok, err = s.idsFromRollups(ctx, tx, m, list, !start.Before(state.Events))
+		rows, ok, err = s.idsFromRollups(ctx, tx, m, list, &state.floors, !start.Before(state.Events))
 		return rows, lacks(list, &state.floors), ok, err
 	}
 	list = cut(list, levels, &state.floors, s.cfg.Now())

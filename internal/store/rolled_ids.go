@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,21 +21,24 @@ func (m *measurement) onlyNames() bool {
 	return (m.by.IsZero() || m.by.Column == question.EventName) && !slices.ContainsFunc(m.where, other)
 }
 
-// idsRow is a sketch of a bucket, or the one id of an event outside of whole buckets.
+// idsRow is a sketch of a bucket, or the one id of an event outside of whole buckets. Its bytes are
+// there until the next row is.
 type idsRow struct {
-	TS   time.Time      `db:"ts"`
-	K    string         `db:"k"`
-	IDs  []byte         `db:"ids"`
-	ID   sql.NullString `db:"id"`
-	Lost int64          `db:"lost"`
+	TS   time.Time
+	K    string
+	IDs  sql.RawBytes
+	N    sql.NullInt64 // how many ids the sketch has, where that is asked for instead of it
+	ID   sql.NullString
+	Lost int64
+	Wide bool // it only says which groups are the first
 }
 
-// idColumns are what a measurement reads: of rollup_ids the sketches, how many ids they have and which
-// rows; of events the id; of both the group's key, where the conditions hold.
-type idColumns struct{ ids, n, id, key, rows, where string }
+// idColumns are what a measurement reads: of rollup_ids the sketches, how many ids they have, where that
+// is read instead, and which rows; of events the id; of both the group's key, where the conditions hold.
+type idColumns struct{ ids, n, known, id, key, rows, where string }
 
 func (m *measurement) idColumns(c *compiler) idColumns {
-	of := idColumns{ids: "users", n: "users_n", id: "user_id", key: "''", rows: " AND event_name IS NULL"}
+	of := idColumns{ids: "users", n: "users_n", known: "NULL::bigint", id: "user_id", key: "''", rows: " AND event_name IS NULL"}
 	if m.metric.Measure == question.Sessions {
 		of.ids, of.n, of.id = "sessions", "sessions_n", "session_id"
 	}
@@ -47,6 +52,19 @@ func (m *measurement) idColumns(c *compiler) idColumns {
 	return of
 }
 
+// sketches makes a part of a statement that returns rows as idsRow has them: the sketches of roll-ups
+// where a condition holds.
+func (of *idColumns) sketches(condition string, wide bool) string {
+	return "SELECT bucket AS ts, " + of.key + " AS k, " + of.ids + " AS ids, " + of.known + " AS n, NULL::text AS id, lost, " +
+		strconv.FormatBool(wide) + " AS wide FROM rollup_ids WHERE " + condition + of.rows + of.where
+}
+
+// events makes such a part of the ids of events. No calendar that sketches can answer divides an hour.
+func (of *idColumns) events(p piece, args *arguments) string {
+	return "SELECT DISTINCT date_trunc('hour', events.ts) AS ts, " + of.key + " AS k, NULL::bytea AS ids, NULL::bigint AS n, " + of.id +
+		" AS id, 0::bigint AS lost, false AS wide FROM events WHERE events.ts >= " + args.bind(p.from) + " AND events.ts < " + args.bind(p.to) + of.where
+}
+
 // compileIDs makes the statement that finds the sketches of a span and, at its ends, the ids; only of
 // some buckets, where they are not nil.
 func (s *Store) compileIDs(c *compiler, m *measurement, list []piece, only []time.Time) string {
@@ -56,42 +74,76 @@ func (s *Store) compileIDs(c *compiler, m *measurement, list []piece, only []tim
 		if only != nil {
 			condition += " AND " + within(only, s, &c.args)
 		}
-		parts = append(parts, "SELECT bucket AS ts, "+of.key+" AS k, "+of.ids+" AS ids, NULL::text AS id, lost FROM rollup_ids WHERE "+
-			condition+of.rows+of.where)
+		parts = append(parts, of.sketches(condition, false))
 	}
 	for _, p := range list {
 		if p.width == 0 {
-			// No calendar that sketches can answer divides an hour.
-			parts = append(parts, "SELECT DISTINCT date_trunc('hour', events.ts) AS ts, "+of.key+" AS k, NULL::bytea AS ids, "+of.id+
-				" AS id, 0::bigint AS lost FROM events WHERE events.ts >= "+c.args.bind(p.from)+" AND events.ts < "+c.args.bind(p.to)+of.where)
+			parts = append(parts, of.events(p, &c.args))
 		}
 	}
 	return strings.Join(parts, " UNION ALL ")
 }
 
+// eachIDs reads what such a statement finds.
+func eachIDs(ctx context.Context, tx *sqlx.Tx, query string, args arguments, do func(*idsRow) error) error {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var r idsRow
+	for rows.Next() {
+		if err := rows.Scan(&r.TS, &r.K, &r.IDs, &r.N, &r.ID, &r.Lost, &r.Wide); err != nil {
+			return err
+		}
+		if err := do(&r); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// errLost says that of some ids that were deleted the events know more than the sketches.
+var errLost = errors.New("sketches have ids that were deleted")
+
 // idsFromRollups counts users or sessions; ok is false where some were deleted and the events, which
 // are whole, know how many are left.
-func (s *Store) idsFromRollups(ctx context.Context, tx *sqlx.Tx, m *measurement, list []piece, whole bool) (cells []cellRow, ok bool, err error) {
+func (s *Store) idsFromRollups(ctx context.Context, tx *sqlx.Tx, m *measurement, list []piece, from *floors, whole bool) (cells []cellRow, ok bool, err error) {
 	if list, err = widen(ctx, tx, m.calendar, list); err != nil {
 		return nil, false, err
 	}
-	var only []time.Time
-	if m.calendar != nil && m.by.IsZero() {
-		if cells, only, err = s.countedIDs(ctx, tx, m, list); err != nil {
-			return nil, false, err
-		}
-		if whole && slices.ContainsFunc(cells, func(r cellRow) bool { return r.Lost > 0 }) {
-			return nil, false, nil
-		}
-		if len(only) == 0 { // no sketches, but events at the ends
-			list = slices.DeleteFunc(slices.Clone(list), func(p piece) bool { return p.width > 0 })
-		}
-		if len(list) == 0 {
-			return cells, true, nil
-		}
+	sets := idSets{m: m, whole: whole, cells: map[idCell]*sketch{}, totals: map[string]*sketch{}}
+	switch {
+	case m.calendar == nil:
+		cells, err = s.idsFromSketches(ctx, tx, &sets, list, nil)
+	case m.by.IsZero():
+		cells, err = s.lineOfIDs(ctx, tx, &sets, list)
+	default:
+		cells, err = s.linesOfIDs(ctx, tx, &sets, list, from)
 	}
-	more, ok, err := s.idsFromSketches(ctx, tx, m, list, only, whole)
-	return append(cells, more...), ok, err
+	if errors.Is(err, errLost) {
+		return nil, false, nil
+	}
+	return cells, err == nil, err
+}
+
+// lineOfIDs answers without groups.
+func (s *Store) lineOfIDs(ctx context.Context, tx *sqlx.Tx, sets *idSets, list []piece) ([]cellRow, error) {
+	cells, only, err := s.countedIDs(ctx, tx, sets.m, list)
+	if err != nil {
+		return nil, err
+	}
+	if sets.whole && slices.ContainsFunc(cells, func(r cellRow) bool { return r.Lost > 0 }) {
+		return nil, errLost
+	}
+	if len(only) == 0 { // no sketches, but events at the ends
+		list = slices.DeleteFunc(slices.Clone(list), func(p piece) bool { return p.width > 0 })
+	}
+	if len(list) == 0 {
+		return cells, nil
+	}
+	more, err := s.idsFromSketches(ctx, tx, sets, list, only)
+	return append(cells, more...), err
 }
 
 // countedIDs answers the cells of a line of which one row is all there is: how many ids it has is
@@ -132,31 +184,17 @@ func (s *Store) countedIDs(ctx context.Context, tx *sqlx.Tx, m *measurement, lis
 	return cells, slices.Compact(only), nil
 }
 
-func (s *Store) idsFromSketches(ctx context.Context, tx *sqlx.Tx, m *measurement, list []piece, only []time.Time, whole bool) (cells []cellRow, ok bool, err error) {
+func (s *Store) idsFromSketches(ctx context.Context, tx *sqlx.Tx, sets *idSets, list []piece, only []time.Time) ([]cellRow, error) {
 	c := newCompiler(s.d)
-	rows, err := tx.QueryxContext(ctx, s.compileIDs(c, m, list, only), c.args...)
+	query := s.compileIDs(c, sets.m, list, only)
+	if err := eachIDs(ctx, tx, query, c.args, sets.add); err != nil {
+		return nil, err
+	}
+	rank, err := sets.ranks()
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	defer rows.Close()
-	sets := idSets{m: m, cells: map[idCell]*sketch{}, totals: map[string]*sketch{}}
-	for rows.Next() {
-		var r idsRow
-		if err := rows.StructScan(&r); err != nil {
-			return nil, false, err
-		}
-		if r.Lost > 0 && whole {
-			return nil, false, nil
-		}
-		if err := sets.add(&r); err != nil {
-			return nil, false, err
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, false, err
-	}
-	cells, err = sets.answer()
-	return cells, err == nil, err
+	return sets.answer(rank)
 }
 
 // idCell is one bucket of one group.
@@ -165,30 +203,50 @@ type idCell struct {
 	k      string
 }
 
-// idSets are the ids of a measurement by bucket and group, and by group.
+// idSets are the ids of a measurement by bucket and group, and by group. Those of groups that are not
+// among the first may be in rest at once.
 type idSets struct {
 	m      *measurement
+	whole  bool // the events are
 	cells  map[idCell]*sketch
 	totals map[string]*sketch // where it is grouped
+	rest   map[int64]*sketch
 }
 
-func (s *idSets) add(r *idsRow) error {
+func (s *idSets) cellOf(r *idsRow) idCell {
 	cell := idCell{k: r.K}
 	if s.m.calendar != nil {
 		cell.bucket = s.m.calendar.Number(r.TS)
 	}
-	into := []*sketch{set(s.cells, cell)}
-	if !s.m.by.IsZero() && s.m.calendar != nil {
+	return cell
+}
+
+// add puts a row into the sets that it belongs to.
+func (s *idSets) add(r *idsRow) error {
+	var into []*sketch
+	if !r.Wide {
+		into = append(into, set(s.cells, s.cellOf(r)))
+	}
+	switch {
+	case s.m.by.IsZero():
+	case s.m.calendar == nil: // one bucket
+		s.totals[r.K] = into[0]
+	default:
 		into = append(into, set(s.totals, r.K))
-	} else if !s.m.by.IsZero() {
-		s.totals[r.K] = into[0] // one bucket
+	}
+	return s.put(r, into...)
+}
+
+func (s *idSets) put(r *idsRow, into ...*sketch) error {
+	if r.Lost > 0 && s.whole {
+		return errLost
 	}
 	for _, ids := range into {
 		ids.lost += r.Lost
 		if r.ID.Valid {
 			ids.add(hashID(r.ID.String))
 		}
-		if err := ids.merge(r.IDs); err != nil {
+		if err := ids.mergeCopy(r.IDs); err != nil {
 			return err
 		}
 	}
@@ -202,14 +260,12 @@ func set[K comparable](sets map[K]*sketch, key K) *sketch {
 	return sets[key]
 }
 
-// answer ranks the groups as compile does and puts together those without a rank.
-func (s *idSets) answer() ([]cellRow, error) {
-	rank, err := s.ranks()
-	if err != nil {
-		return nil, err
+// answer puts together the groups without a rank.
+func (s *idSets) answer(rank map[string]int) ([]cellRow, error) {
+	rows := make([]cellRow, 0, len(s.cells)+len(s.rest))
+	if s.rest == nil {
+		s.rest = map[int64]*sketch{}
 	}
-	rest := map[int64]*sketch{}
-	var rows []cellRow
 	row := func(bucket int64, rank int, k string, ids *sketch) error {
 		n, err := ids.estimate()
 		rows = append(rows, cellRow{Number: bucket, Rank: rank, K: k, Value: sql.NullFloat64{Float64: float64(n), Valid: true}, Lost: ids.lost})
@@ -220,11 +276,11 @@ func (s *idSets) answer() ([]cellRow, error) {
 			if err := row(cell.bucket, at, cell.k, ids); err != nil {
 				return nil, err
 			}
-		} else if err := set(rest, cell.bucket).union(ids); err != nil {
+		} else if err := set(s.rest, cell.bucket).union(ids); err != nil {
 			return nil, err
 		}
 	}
-	for bucket, ids := range rest {
+	for bucket, ids := range s.rest {
 		if err := row(bucket, 0, "", ids); err != nil {
 			return nil, err
 		}
@@ -232,6 +288,7 @@ func (s *idSets) answer() ([]cellRow, error) {
 	return rows, nil
 }
 
+// ranks are those of the first groups, as compile has them.
 func (s *idSets) ranks() (map[string]int, error) {
 	type group struct {
 		k string

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/axiomhq/hyperloglog"
@@ -56,6 +57,14 @@ func (s *sketch) merge(b []byte) error {
 		return s.fold()
 	}
 	return nil
+}
+
+// mergeCopy is merge for a set that is about to change.
+func (s *sketch) mergeCopy(b []byte) error {
+	if s.dense == nil {
+		b = bytes.Clone(b)
+	}
+	return s.merge(b)
 }
 
 func (s *sketch) limit() int {

@@ -36,14 +36,15 @@ func (r *registers) merge(b []byte) error {
 		}
 		return r.max(values)
 	}
-	return eachKeys(b, func(some []uint32) {
-		for _, key := range some {
-			at, value := register(key)
-			if r[at] < value {
-				r[at] = value
-			}
-		}
-	})
+	return eachKeys(b, r.keep)
+}
+
+// keep raises registers to what keys say.
+func (r *registers) keep(some []uint32) {
+	for _, key := range some {
+		at, value := register(key)
+		r[at] = max(r[at], value)
+	}
 }
 
 func (r *registers) union(other *registers) { _ = r.max(other[:]) }
@@ -85,9 +86,16 @@ func (r *registers) bytes() []byte {
 // 2017, algorithm 6: it needs no correction for small or large sets.
 func (r *registers) estimate() int64 {
 	const m, most = registerCount, 64 - precision + 1
+	var counts [4][256]uint32 // by turns, since equal registers follow each other
+	for i := 0; i < registerCount; i += 4 {
+		counts[0][r[i]]++
+		counts[1][r[i+1]]++
+		counts[2][r[i+2]]++
+		counts[3][r[i+3]]++
+	}
 	var count [256]float64
-	for _, v := range r {
-		count[v]++
+	for v := range count {
+		count[v] = float64(counts[0][v] + counts[1][v] + counts[2][v] + counts[3][v])
 	}
 	z := m * tau(1-count[most]/m)
 	for v := most - 1; v > 0; v-- {
@@ -157,14 +165,9 @@ func eachKeys(b []byte, do func(some []uint32)) error {
 	}
 	var key uint32
 	n := 0
-	for i := 0; i < len(list); i++ {
-		c := uint32(list[i])
-		delta := c & 0x7f
-		for shift := 7; c >= 0x80; shift += 7 {
-			i++
-			c = uint32(list[i])
-			delta |= c & 0x7f << shift
-		}
+	for len(list) > 0 {
+		var delta uint32
+		delta, list = firstDelta(list)
 		key += delta
 		some[n] = key
 		if n++; n == len(some) {
@@ -174,6 +177,26 @@ func eachKeys(b []byte, do func(some []uint32)) error {
 	}
 	do(some[:n])
 	return nil
+}
+
+// firstDelta is the first number of a list, of seven bits a byte, the last without the highest bit;
+// there must be one. Up to four bytes are read at once, without a branch for each.
+func firstDelta(list []byte) (delta uint32, rest []byte) {
+	if len(list) >= 4 {
+		v := binary.LittleEndian.Uint32(list)
+		if ends := ^v & 0x80808080; ends != 0 {
+			v &= ends ^ (ends - 1) // up to the end of the first
+			return v&0x7f | v>>1&0x3f80 | v>>2&0x1fc000 | v>>3&0xfe00000, list[bits.TrailingZeros32(ends)/8+1:]
+		}
+	}
+	i := 0
+	for shift := 0; ; shift += 7 {
+		c := uint32(list[i])
+		delta |= c & 0x7f << shift
+		if i++; c < 0x80 {
+			return delta, list[i:]
+		}
+	}
 }
 
 // listHeader has how many keys there are, the last one, and the size of the list.

@@ -154,7 +154,7 @@ func compileStats(list []piece, args *arguments) string {
 // sketches make its bound wider.
 func (s *Store) sketchedUsers(ctx context.Context, tx *sqlx.Tx, st *Stats, list []piece) error {
 	users := &measurement{metric: question.Metric{Measure: question.Users}}
-	cells, _, err := s.idsFromRollups(ctx, tx, users, list, false)
+	cells, _, err := s.idsFromRollups(ctx, tx, users, list, nil, false)
 	if err != nil {
 		return err
 	}
