@@ -1,11 +1,7 @@
 package journal_test
 
 import (
-	"context"
-	"errors"
 	"testing"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tidemark-obs/tidemark/internal/journal"
 	"github.com/tidemark-obs/tidemark/internal/journal/journaltest"
@@ -17,19 +13,10 @@ func TestCluster(t *testing.T) {
 	}
 	c := journaltest.StartCluster(t, 3)
 	journaltest.Run(t, func(t *testing.T) journaltest.Opener {
-		t.Cleanup(func() { dropStream(t, c) }) // after the journals of the test are closed
+		t.Cleanup(func() { c.Drop("TIDEMARK") }) // after the journals of the test are closed
 		return func(t *testing.T, change ...func(*journal.Config)) *journal.Journal {
 			return openJournal(t, func(cfg *journal.Config) { cfg.URL = c.URL() }, change...)
 		}
-	})
-}
-
-// dropStream empties the cluster for the next test.
-func dropStream(t *testing.T, c *journaltest.Cluster) {
-	t.Helper()
-	journaltest.Eventually(t, "the stream is gone", func() bool {
-		err := c.Manage(func(ctx context.Context, js jetstream.JetStream) error { return js.DeleteStream(ctx, "TIDEMARK") })
-		return err == nil || errors.Is(err, jetstream.ErrStreamNotFound)
 	})
 }
 

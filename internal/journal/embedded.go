@@ -93,7 +93,7 @@ func (m *embedded) options() *server.Options {
 }
 
 func (m *embedded) create(ctx context.Context, js jetstream.JetStream) (jetstream.Stream, error) {
-	return openStream(ctx, js, streamConfig(m.cfg.MaxBytes, 1, embeddedDuplicates))
+	return openStream(ctx, m.log, js, streamConfig(m.cfg.MaxBytes, 1, embeddedDuplicates))
 }
 
 // adopt brings the bound of an older stream to the configured one, and makes sure that the

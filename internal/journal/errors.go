@@ -58,8 +58,11 @@ func errEntryTooLarge() error {
 // Codes of JetStream's API errors that the client package does not name.
 const (
 	codeAccountLimit  jetstream.ErrorCode = 10002
+	codeNotAvailable  jetstream.ErrorCode = 10008
+	codeNotLeader     jetstream.ErrorCode = 10009
 	codeServerLimit   jetstream.ErrorCode = 10023
 	codeStorageLimit  jetstream.ErrorCode = 10047
+	codeNotMade       jetstream.ErrorCode = 10049
 	codeTooLarge      jetstream.ErrorCode = 10054
 	codeNotClustered  jetstream.ErrorCode = 10074
 	codeStoreRefused  jetstream.ErrorCode = 10077
@@ -88,6 +91,22 @@ func refusal(err error) error {
 		}
 	}
 	return nil
+}
+
+// passing tells whether a stream that could not be opened may be opened a moment later.
+func passing(err error) bool {
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return true // another process made it since
+	}
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	switch api.ErrorCode {
+	case codeNotAvailable, codeNotLeader, codeNotMade:
+		return true
+	}
+	return false
 }
 
 // cause prefers the reason a context was ended for over the bare fact.

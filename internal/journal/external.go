@@ -86,15 +86,15 @@ func (x *external) options(ctx context.Context) []nats.Option {
 func (x *external) create(ctx context.Context, js jetstream.JetStream) (jetstream.Stream, error) {
 	want := streamConfig(x.cfg.MaxBytes, x.cfg.Replicas, duplicateWindow)
 	if x.cfg.Replicas > 0 {
-		return openStream(ctx, js, want)
+		return openStream(ctx, x.log, js, want)
 	}
 	want.Replicas = 3
-	s, err := openStream(ctx, js, want)
+	s, err := openStream(ctx, x.log, js, want)
 	var api *jetstream.APIError
 	if errors.As(err, &api) && api.ErrorCode == codeNotClustered {
 		x.log.Warn("the journal is kept by one NATS server only, which is not a cluster")
 		want.Replicas = 1
-		return openStream(ctx, js, want)
+		return openStream(ctx, x.log, js, want)
 	}
 	return s, err
 }

@@ -190,17 +190,17 @@ func TestUnsafeStream(t *testing.T) {
 				Storage: jetstream.FileStorage, MaxBytes: 64 << 20, Duplicates: time.Minute,
 			}
 			test.spoil(&want)
-			// The server may still be removing the files of the stream before.
-			journaltest.Eventually(t, "the stream is made", func() bool {
-				return nodes.Manage(func(ctx context.Context, js jetstream.JetStream) error {
-					_, err := js.CreateStream(ctx, want)
-					return err
-				}) == nil
+			err := nodes.Manage(func(ctx context.Context, js jetstream.JetStream) error {
+				_, err := js.CreateStream(ctx, want)
+				return err
 			})
-			defer dropStream(t, nodes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nodes.Drop("TIDEMARK")
 			cfg := journaltest.NewConfig(t)
 			cfg.URL = nodes.URL()
-			_, err := journal.Open(t.Context(), cfg)
+			_, err = journal.Open(t.Context(), cfg)
 			if !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), test.says) {
 				t.Fatalf("got %v", err)
 			}
@@ -241,6 +241,31 @@ func TestForeignStream(t *testing.T) {
 	}
 }
 
+// TestOpensLater: a server that cannot make the stream just now is asked again.
+func TestOpensLater(t *testing.T) {
+	nodes := journaltest.StartCluster(t, 1)
+	restore := nodes.Spoil(0)
+	j := openJournal(t, func(c *journal.Config) {
+		c.URL, c.AppendTimeout = nodes.URL(), 30*time.Second
+		c.Logger = slog.New(slog.NewTextHandler(told(func(line string) {
+			if strings.Contains(line, "just now") {
+				restore()
+			}
+		}), nil))
+	})
+	if seq, err := j.Append(t.Context(), journal.Entry{}); err != nil || seq != 1 {
+		t.Fatalf("the first message got position %d: %v", seq, err)
+	}
+}
+
+// told is given every line that is logged.
+type told func(line string)
+
+func (f told) Write(p []byte) (int, error) {
+	f(string(p))
+	return len(p), nil
+}
+
 // TestStreamMadeAnew: positions of a stream that is gone mean nothing in the next one.
 func TestStreamMadeAnew(t *testing.T) {
 	nodes := journaltest.StartCluster(t, 1)
@@ -257,7 +282,7 @@ func TestStreamMadeAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	dropStream(t, nodes)
+	nodes.Drop("TIDEMARK")
 	other := openJournal(t, where) // makes it anew
 	if other.State().StreamID == j.State().StreamID {
 		t.Fatal("the new stream has the old id")

@@ -33,8 +33,9 @@ type Journal struct {
 	ended chan struct{} // closed when everything has ended
 }
 
-// Open opens the journal, and makes its stream where there is none. It fails where the stream
-// would not keep its promise, naming why.
+// Open opens the journal, and makes its stream where there is none. For what JetStream cannot do
+// just now it asks again until AppendTimeout. It fails where the stream would not keep its
+// promise, naming why.
 func Open(ctx context.Context, cfg Config) (*Journal, error) {
 	cfg, err := cfg.complete()
 	if err != nil {

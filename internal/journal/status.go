@@ -30,6 +30,9 @@ type status struct {
 	settled  uint64    // everything up to here is known to be stored in the database
 	oldest   uint64    // the message that now.Oldest speaks of
 	own      uint64    // newest position written by this process
+	recent   recent    // the newest messages of this process
+	asked    uint64    // how many questions were put to the stream
+	heard    uint64    // the latest question whose answer was taken over
 	failure  error     // why there is no link
 	disk     error     // why the disk has no room
 	alarm    int64     // the highest alarm that is on
@@ -84,32 +87,17 @@ func (s *status) verify(info *jetstream.StreamInfo, own uint64) error {
 	return nil
 }
 
-// refresh asks the stream how it stands.
+// refresh asks the stream how it stands. Of answers that overtake each other only the one to
+// the latest question counts: an older one may be from before a purge.
 func (s *status) refresh(ctx context.Context, l *link) error {
-	own := s.appended() // before asking: the answer may be older than what is written meanwhile
+	turn, own := s.ask()
 	info, err := l.stream.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("asking the stream for its state: %w", err)
 	}
-	s.mu.Lock()
-	err = s.verify(info, own)
-	if err != nil {
-		s.mu.Unlock()
+	want, known, err := s.hear(turn, own, info)
+	if known || err != nil {
 		return err
-	}
-	s.answered = s.cfg.Now()
-	s.now.FirstSeq = info.State.FirstSeq
-	s.now.LastSeq = max(info.State.LastSeq, s.now.LastSeq)
-	s.now.Bytes = int64(info.State.Bytes)
-	s.now.MaxBytes = s.cfg.MaxBytes
-	if b := info.Config.MaxBytes; b > 0 && b < s.now.MaxBytes {
-		s.now.MaxBytes = b
-	}
-	s.sound()
-	want, known := s.oldestUnsettled(info)
-	s.mu.Unlock()
-	if known {
-		return nil
 	}
 	at, err := l.timeAt(ctx, want)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -120,8 +108,47 @@ func (s *status) refresh(ctx context.Context, l *link) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.oldest, s.now.Oldest = want, at
+	if turn == s.heard {
+		s.oldest, s.now.Oldest = want, at
+	}
 	return nil
+}
+
+// ask numbers a question to the stream, and notes what this process had written before it.
+func (s *status) ask() (turn, own uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
+	return s.asked, s.own
+}
+
+// hear takes over the answer to a question. It returns the oldest unsettled message, and whether
+// all is known of it.
+func (s *status) hear(turn, own uint64, info *jetstream.StreamInfo) (oldest uint64, known bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.verify(info, own); err != nil {
+		return 0, false, err
+	}
+	s.answered = s.cfg.Now()
+	if turn < s.heard {
+		return 0, true, nil
+	}
+	s.heard = turn
+	// What this process wrote while the answer was on its way is not in it.
+	s.now.FirstSeq = info.State.FirstSeq
+	if info.State.Msgs == 0 && s.own > info.State.LastSeq {
+		s.now.FirstSeq = info.State.LastSeq + 1
+	}
+	s.now.LastSeq = max(info.State.LastSeq, s.now.LastSeq)
+	s.now.Bytes = int64(info.State.Bytes) + s.recent.after(info.State.LastSeq)
+	s.now.MaxBytes = s.cfg.MaxBytes
+	if b := info.Config.MaxBytes; b > 0 && b < s.now.MaxBytes {
+		s.now.MaxBytes = b
+	}
+	s.sound()
+	oldest, known = s.oldestUnsettled(info)
+	return oldest, known, nil
 }
 
 // oldestUnsettled finds the first message that is not known to be settled. It notes its time
@@ -160,12 +187,13 @@ func (s *status) sound() {
 func (s *status) wrote(seq uint64, size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.now.FirstSeq == 0 {
+		s.now.FirstSeq = s.now.LastSeq + 1 // somebody else may have been first
+	}
 	s.own = max(s.own, seq)
+	s.recent.add(seq, size)
 	s.now.LastSeq = max(s.now.LastSeq, seq)
 	s.now.Bytes += int64(size)
-	if s.now.FirstSeq == 0 {
-		s.now.FirstSeq = seq
-	}
 	s.sound()
 }
 

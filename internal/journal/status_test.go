@@ -124,3 +124,69 @@ func TestBoundChanges(t *testing.T) {
 		t.Fatalf("with a larger bound: %+v", st)
 	}
 }
+
+// answers is a stream whose answers the test gives.
+type answers struct {
+	jetstream.Stream
+	questions chan chan *jetstream.StreamInfo
+}
+
+func (a answers) Info(context.Context, ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
+	answer := make(chan *jetstream.StreamInfo)
+	a.questions <- answer
+	return <-answer, nil
+}
+
+// TestLateAnswers: an answer that was on its way for long does not undo what is known since.
+func TestLateAnswers(t *testing.T) {
+	s := newStatus(Config{MaxBytes: 1 << 20, MaxAge: time.Hour, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+	stream := answers{questions: make(chan chan *jetstream.StreamInfo)}
+	l := newLink(nil, nil, stream)
+	ended := make(chan error)
+	ask := func() chan *jetstream.StreamInfo {
+		go func() { ended <- s.refresh(t.Context(), l) }()
+		return <-stream.questions
+	}
+	hear := func(answer chan *jetstream.StreamInfo, first, last, bytes uint64) {
+		t.Helper()
+		info := &jetstream.StreamInfo{State: jetstream.StreamState{FirstSeq: first, LastSeq: last, Bytes: bytes, FirstTime: time.Now()}}
+		if first > 0 {
+			info.State.Msgs = last - first + 1
+		}
+		info.Config.Metadata = map[string]string{metaStreamID: "id"}
+		answer <- info
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(first, last uint64, bytes int64) {
+		t.Helper()
+		if st := s.state(); st.FirstSeq != first || st.LastSeq != last || st.Bytes != bytes {
+			t.Fatalf("state is %+v, want %d to %d with %d bytes", st, first, last, bytes)
+		}
+	}
+	s.now.StreamID = "id"
+
+	// Written while the answer that the stream is empty was on its way.
+	answer := ask()
+	s.wrote(1, 100)
+	hear(answer, 0, 0, 0)
+	want(1, 1, 100)
+	s.wrote(2, 100)
+	want(1, 2, 200)
+
+	// The answer knows the first two of four.
+	answer = ask()
+	s.wrote(3, 100)
+	s.wrote(4, 100)
+	hear(answer, 1, 2, 190)
+	want(1, 4, 390)
+
+	// Asked before a purge, answered after the one who purged had an answer.
+	before := ask()
+	s.settledUpTo(3, 3)
+	hear(ask(), 4, 4, 95)
+	want(4, 4, 95)
+	hear(before, 1, 4, 380)
+	want(4, 4, 95)
+}

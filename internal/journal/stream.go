@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -19,6 +20,12 @@ const (
 	subject    = "tidemark.journal"
 
 	metaStreamID = "tidemark.stream_id"
+)
+
+// How long to wait before JetStream is asked again for a stream that it could not make.
+const (
+	openFirst  = 50 * time.Millisecond
+	openAtMost = time.Second
 )
 
 // streamConfig is what the stream must be like: it refuses when full and forgets nothing by itself.
@@ -38,18 +45,30 @@ func streamConfig(maxBytes int64, replicas int, duplicates time.Duration) jetstr
 	}
 }
 
-// openStream returns the stream as it is, and makes it where there is none. Two processes may
-// do so at the same moment.
-func openStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
-	for {
+// openStream returns the stream as it is, and makes it where there is none. Two processes may do so
+// at the same moment. What JetStream cannot do just now is tried again until ctx ends: while a
+// server clears away what is left of a stream, it may fail to make the next one.
+func openStream(ctx context.Context, log *slog.Logger, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	var failed error // why the last attempt came to nothing
+	for wait := openFirst; ; wait = min(2*wait, openAtMost) {
 		s, err := js.Stream(ctx, streamName)
-		if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			s, err = js.CreateStream(ctx, want)
+		case err == nil && failed != nil && identity(s.CachedInfo()) == want.Metadata[metaStreamID]:
+			err = failed // a cluster is about to take back what there is of our attempt
+		}
+		if failed != nil && err != nil && ctx.Err() != nil {
+			return nil, failed // it says more than that the time is up
+		}
+		if !passing(err) {
 			return s, err
 		}
-		s, err = js.CreateStream(ctx, want)
-		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			return s, err
+		if failed == nil {
+			log.Warn("JetStream cannot open the stream just now", "error", err)
 		}
+		failed = err
+		pause(ctx, wait, nil)
 	}
 }
 

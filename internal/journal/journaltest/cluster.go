@@ -2,8 +2,11 @@ package journaltest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -20,7 +23,8 @@ type Cluster struct {
 	t     testing.TB
 	start func(testing.TB, nodeConfig) node
 	conf  []nodeConfig
-	nodes []node // nil where it does not run
+	held  [][]net.Listener // keep the ports of each server free until it starts
+	nodes []node           // nil where it does not run
 }
 
 // StartCluster starts n servers inside the test program that form one JetStream cluster, or a
@@ -46,24 +50,29 @@ func StartProcesses(t testing.TB, n int) *Cluster {
 
 func startCluster(t testing.TB, n int, start func(testing.TB, nodeConfig) node) *Cluster {
 	t.Helper()
-	ports, dir := freePorts(t, 2*n), t.TempDir()
-	c := &Cluster{t: t, start: start, conf: make([]nodeConfig, n), nodes: make([]node, n)}
-	var routes []string
-	for i := range n {
-		routes = append(routes, local(ports[n+i]))
-	}
-	for i := range n {
-		c.conf[i] = nodeConfig{Name: nodeName(i), Port: ports[i], Dir: filepath.Join(dir, strconv.Itoa(i))}
-		if n > 1 {
-			c.conf[i].Route, c.conf[i].Routes = ports[n+i], routes
-		}
-	}
+	dir := t.TempDir()
+	c := &Cluster{t: t, start: start, conf: make([]nodeConfig, n), held: make([][]net.Listener, n), nodes: make([]node, n)}
 	t.Cleanup(func() {
 		for i := range n {
+			c.release(i)
 			c.Stop(i)
 		}
 	})
+	var routes []string
 	for i := range n {
+		c.conf[i] = nodeConfig{Name: nodeName(i), Port: c.hold(i), Dir: filepath.Join(dir, strconv.Itoa(i))}
+		if n > 1 {
+			c.conf[i].Route = c.hold(i)
+			routes = append(routes, local(c.conf[i].Route))
+		}
+		// A server that has removed its last stream clears away the directory above it, too, and
+		// may do so while it makes the next one. It leaves a directory that is not empty.
+		if err := os.MkdirAll(c.files(i, "kept"), 0o750); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range n {
+		c.conf[i].Routes = routes
 		c.Start(i)
 	}
 	Eventually(t, "JetStream answers", func() bool {
@@ -94,6 +103,7 @@ func (c *Cluster) Address(i int) string { return local(c.conf[i].Port) }
 // Start starts server i on what it left behind.
 func (c *Cluster) Start(i int) {
 	c.t.Helper()
+	c.release(i)
 	c.nodes[i] = c.start(c.t, c.conf[i])
 }
 
@@ -156,19 +166,64 @@ func (c *Cluster) Whole(stream string) (leader int, whole bool) {
 	return leader, err == nil && whole && leader >= 0
 }
 
-// freePorts finds n ports that nobody listens on.
-func freePorts(t testing.TB, n int) []int {
-	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+// Drop removes a stream, if there is one. It waits until the files are gone, too, which is some
+// time after the servers say so: they would add what they find then to a stream of the same name.
+func (c *Cluster) Drop(stream string) {
+	c.t.Helper()
+	Eventually(c.t, "the stream is gone", func() bool {
+		err := c.Manage(func(ctx context.Context, js jetstream.JetStream) error { return js.DeleteStream(ctx, stream) })
+		return err == nil || errors.Is(err, jetstream.ErrStreamNotFound)
+	})
+	Eventually(c.t, "the files of the stream are gone", func() bool {
+		for i := range c.conf {
+			for _, name := range []string{stream, "." + stream} { // renamed so while it is removed
+				if _, err := os.Stat(c.files(i, name)); !errors.Is(err, fs.ErrNotExist) {
+					return false
+				}
+			}
 		}
-		defer l.Close() // all are held until the last is found, so that they differ
-		ports[i] = l.Addr().(*net.TCPAddr).Port
+		return true
+	})
+}
+
+// Spoil leaves server i without a place for new streams, until it is restored.
+func (c *Cluster) Spoil(i int) (restore func()) {
+	c.t.Helper()
+	place := filepath.Join(c.conf[i].Dir, "jetstream")
+	if err := errors.Join(os.Rename(place, place+".away"), os.WriteFile(place, nil, 0o600)); err != nil {
+		c.t.Fatal(err)
 	}
-	return ports
+	return func() {
+		if err := os.Rename(place, place+".file"); err != nil {
+			c.t.Error(err)
+		}
+		if err := os.Rename(place+".away", place); err != nil {
+			c.t.Error(err)
+		}
+	}
+}
+
+// files is where server i keeps a stream.
+func (c *Cluster) files(i int, stream string) string {
+	return filepath.Join(c.conf[i].Dir, "jetstream", "$G", "streams", stream)
+}
+
+// hold finds a port that nobody listens on, and listens on it until server i starts.
+func (c *Cluster) hold(i int) int {
+	c.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.held[i] = append(c.held[i], l)
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func (c *Cluster) release(i int) {
+	for _, l := range c.held[i] {
+		_ = l.Close() // nobody has used it
+	}
+	c.held[i] = nil
 }
 
 // Eventually waits until a condition holds, and fails the test when it does not within two minutes.
