@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
 	commoncfg "github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
@@ -20,8 +23,12 @@ import (
 	"github.com/prometheus/prometheus/tsdb"
 )
 
-// stopGrace is how long scrapes and evaluations that are under way may go on at a stop.
-const stopGrace = 2 * time.Second
+const (
+	// stopGrace is how long scrapes and evaluations that are under way may go on at a stop.
+	stopGrace = 2 * time.Second
+	// reloadEvery is how soon changed targets are scraped: sooner than a stop ends its waiting.
+	reloadEvery = model.Duration(time.Second)
+)
 
 // engine is the store and what works on it, from one opening to one closing.
 type engine struct {
@@ -40,7 +47,9 @@ type engine struct {
 	newTargets chan *targets
 	stopping   chan struct{}
 	loops      sync.WaitGroup
-	users      sync.RWMutex // held to read by requests, to write by close
+	feeding    sync.WaitGroup
+	handed     map[string][]*targetgroup.Group // to the scraper, at last; feed's until it has ended
+	users      sync.RWMutex                    // held to read by requests, to write by close
 }
 
 // openEngine opens the store and makes everything on it, at rest.
@@ -68,7 +77,7 @@ func (e *Evaluator) openEngine(cfg Config, set *RuleSet) (*engine, error) {
 func (g *engine) build(e *Evaluator, set *RuleSet) (err error) {
 	out := counted{g.db, g.db, e.metrics.commits}
 	g.scraper, err = scrape.NewManager(&scrape.Options{
-		DiscoveryReloadOnStartup: true, ParseST: true,
+		DiscoveryReloadOnStartup: true, DiscoveryReloadInterval: reloadEvery, ParseST: true,
 		HTTPClientOptions: []commoncfg.HTTPClientOption{commoncfg.WithDialContextFunc(g.self.Dial)},
 	}, g.log, nil, nil, out, g.reg)
 	if err != nil {
@@ -117,7 +126,7 @@ func (g *engine) start(t *targets) error {
 	sets := make(chan map[string][]*targetgroup.Group)
 	g.loops.Go(func() { g.rules.Run() })
 	g.loops.Go(func() { _ = g.scraper.Run(sets) }) // it returns no error but nil
-	g.loops.Go(func() { g.feed(sets) })
+	g.feeding.Go(func() { g.feed(sets) })
 	g.newTargets <- t
 	return nil
 }
@@ -133,6 +142,7 @@ func (g *engine) feed(sets chan<- map[string][]*targetgroup.Group) {
 			}
 			select {
 			case sets <- t.sets:
+				g.handed = t.sets
 			case <-g.stopping:
 				return
 			}
@@ -164,6 +174,25 @@ func (g *engine) updateTargets(t *targets) {
 	g.newTargets <- t
 }
 
+// awaitPools waits until the scraper has made a pool for each job that it was handed. It makes them
+// when it comes to it, even after a Stop, and then nobody would ever end what they scrape.
+func (g *engine) awaitPools(ctx context.Context) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		pools := g.scraper.ScrapePools()
+		missing := slices.ContainsFunc(slices.Collect(maps.Keys(g.handed)), func(job string) bool { return !slices.Contains(pools, job) })
+		if !missing {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // close stops everything and closes the store. What is under way when ctx or the grace ends is
 // cut off.
 func (g *engine) close(ctx context.Context) error {
@@ -173,7 +202,11 @@ func (g *engine) close(ctx context.Context) error {
 	close(g.stopping)
 	var managers sync.WaitGroup
 	managers.Go(g.rules.Stop)
-	managers.Go(g.scraper.Stop)
+	managers.Go(func() {
+		g.feeding.Wait()
+		g.awaitPools(cut)
+		g.scraper.Stop()
+	})
 	managers.Wait()
 	g.loops.Wait()
 	g.cancel()

@@ -3,13 +3,30 @@ package alert
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
 )
+
+// TestAStopRightAfterTheStartEndsAll stops while the scraper is being told of its targets, at any
+// moment of that.
+func TestAStopRightAfterTheStartEndsAll(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	cfg := testConfig(t.TempDir(), writeRules(t, levelRules))
+	for range 20 {
+		w := newWorld(t, cfg)
+		select {
+		case <-time.After(time.Duration(rand.IntN(2_000)) * time.Microsecond):
+		case <-t.Context().Done():
+		}
+		w.stop()
+	}
+}
 
 func TestItWatchesTheService(t *testing.T) {
 	t.Parallel()
