@@ -219,7 +219,7 @@ func TestKafka(t *testing.T) {
 	w.ok(err)
 	defer client.Close()
 	last, ids := map[string]string{}, map[string]bool{}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for len(ids) < 100 {
 		fetches := client.PollFetches(ctx)
@@ -273,7 +273,7 @@ func TestNATSWaitsForAWholeBatch(t *testing.T) {
 	for i := range events {
 		events[i] = eventOf(i)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if answer, err := sender.send(ctx, events); err != nil || answer != "stored by stream LATE" {
 		t.Errorf("%q %v", answer, err)

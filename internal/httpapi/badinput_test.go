@@ -323,7 +323,7 @@ func TestLargeBodiesShareABudget(t *testing.T) {
 // until waits for something that happens soon.
 func until(t *testing.T, true func() bool) {
 	t.Helper()
-	deadline := time.After(time.Minute)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !true() {

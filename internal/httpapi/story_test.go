@@ -40,7 +40,7 @@ func newRealWorld(t *testing.T, change ...func(*Deps)) *world {
 		Logger: logger, Now: time.Now, Bounds: ingest.Bounds{Events: 10_000, Bytes: 8 << 20}})
 	p.Start()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		p.Stop(ctx)
 	})

@@ -41,7 +41,7 @@ func (w *world) until(what string, holds func() bool) {
 	w.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(60 * time.Second); !holds(); <-tick.C {
+	for end := time.Now().Add(2 * time.Minute); !holds(); <-tick.C {
 		if time.Now().After(end) {
 			w.t.Fatalf("waited in vain: %s", what)
 		}
