@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 	"time"
 
@@ -29,6 +30,8 @@ const (
 	// readyTimeout is how long the server may take once it has started. The start itself, which
 	// may have to read a long journal through, takes as long as it takes.
 	readyTimeout = 5 * time.Second
+
+	healthTries = 100 // each takes a millisecond at least when it is of no use
 )
 
 // embedded is a JetStream server inside this process, reached without a network.
@@ -114,9 +117,23 @@ func (m *embedded) adopt(ctx context.Context, js jetstream.JetStream, info *jets
 
 // check asks the server whether it could write all it was given.
 func (m *embedded) check() error {
-	health := m.srv.Healthz(&server.HealthzOptions{Account: account, Stream: streamName})
-	if health == nil || health.Error == "" {
-		return nil
+	return judge(func() *server.HealthStatus {
+		return m.srv.Healthz(&server.HealthzOptions{Account: account, Stream: streamName})
+	})
+}
+
+// judge asks until the server speaks of the stream. It first looks whether it is ready, which it is
+// since it has started, and gives that a millisecond: on a busy machine it may say that it is not.
+func judge(ask func() *server.HealthStatus) error {
+	var health *server.HealthStatus
+	for range healthTries {
+		health = ask()
+		if health == nil || health.Error == "" {
+			return nil
+		}
+		if health.StatusCode != http.StatusInternalServerError { // which means: not ready
+			break
+		}
 	}
 	return fmt.Errorf("embedded JetStream: %s", health.Error)
 }

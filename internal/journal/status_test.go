@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -122,6 +124,45 @@ func TestBoundChanges(t *testing.T) {
 	}
 	if st := at(32 << 20).State(); st.Err != nil || st.MaxBytes != 32<<20 || st.FirstSeq != 1 {
 		t.Fatalf("with a larger bound: %+v", st)
+	}
+}
+
+// TestJudge: that the server did not find itself ready in a millisecond says nothing of the stream.
+func TestJudge(t *testing.T) {
+	unready := &server.HealthStatus{StatusCode: 500, Error: "failed to be ready for connections after 1ms"}
+	broken := &server.HealthStatus{StatusCode: 503, Error: "write error"}
+	well := &server.HealthStatus{StatusCode: 200}
+	for name, test := range map[string]struct {
+		says []*server.HealthStatus // the last one for ever
+		err  string
+	}{
+		"well":                   {[]*server.HealthStatus{well}, ""},
+		"well after a while":     {[]*server.HealthStatus{unready, unready, well}, ""},
+		"broken":                 {[]*server.HealthStatus{broken}, "write error"},
+		"broken after a while":   {[]*server.HealthStatus{unready, broken}, "write error"},
+		"never ready":            {[]*server.HealthStatus{unready}, "ready"},
+		"says nothing of itself": {[]*server.HealthStatus{nil}, ""},
+	} {
+		asked := 0
+		err := judge(func() *server.HealthStatus {
+			asked++
+			return test.says[min(asked, len(test.says))-1]
+		})
+		if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%s: %v, want %q", name, err, test.err)
+		}
+	}
+}
+
+// TestUnreadyServer: what judge takes for not ready is what the server means by it.
+func TestUnreadyServer(t *testing.T) {
+	srv, err := server.NewServer(&server.Options{DontListen: true, NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	health := srv.Healthz(nil) // it has not been started
+	if health.StatusCode != http.StatusInternalServerError || !strings.Contains(health.Error, "ready") {
+		t.Fatalf("a server that has not been started says %+v", health)
 	}
 }
 
