@@ -27,15 +27,24 @@ const (
 // refusedEvent is told of an event that is refused for good, before the next one is sent.
 type refusedEvent func(ctx context.Context, e *event.Event, why string) error
 
-// decode reads a message's events and keeps those that the filter lets through. What cannot be read
-// is a dead letter of the store, and goes nowhere.
-func (r *runner) decode(lines []byte) []event.Event {
-	var list []event.Event
+// partEvents is how many events of a message are decoded at once.
+const partEvents = 500
+
+// decode reads a message's events, at most partEvents of them, and keeps those that the filter lets
+// through. It returns how many it has read, and the lines that are left. What cannot be read is a
+// dead letter of the store, and goes nowhere.
+func (r *runner) decode(lines []byte) (list []event.Event, read int, left []byte) {
+	left = lines
 	for line := range bytes.Lines(lines) {
+		if read == partEvents {
+			break
+		}
+		left = left[len(line):]
 		line = bytes.TrimSuffix(line, []byte("\n"))
 		if len(line) == 0 || line[0] != '{' {
 			continue
 		}
+		read++
 		if _, _, rejected := eventjson.ParseRejection(line); rejected {
 			continue
 		}
@@ -44,7 +53,7 @@ func (r *runner) decode(lines []byte) []event.Event {
 			list = append(list, e)
 		}
 	}
-	return list
+	return list, read, left
 }
 
 // deliver sends events until each is delivered, or refused for good and refused was told of it. It

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/journal"
 	"github.com/tidemark-obs/tidemark/internal/store"
 )
 
@@ -179,9 +180,9 @@ func (r *runner) nudge() {
 	}
 }
 
-// piece is what of one journal message goes on.
+// piece is what of one journal message goes on, or of a part of it.
 type piece struct {
-	at     position
+	at     position // of the message, with its last part; else zero
 	events []event.Event
 }
 
@@ -223,14 +224,32 @@ func (r *runner) read(ctx context.Context, from position, to chan<- piece) error
 		if err != nil {
 			return err
 		}
-		p := piece{at: position{m.Seq, m.Time}, events: r.decode(m.Lines)}
+		if err := r.pass(ctx, &m, to); err != nil {
+			return err
+		}
+	}
+}
+
+// pass gives on a message in parts: all of its events at once, those of each destination, would
+// take a lot of memory.
+func (r *runner) pass(ctx context.Context, m *journal.Message, to chan<- piece) error {
+	for left := m.Lines; ; {
+		var p piece
+		var read int
+		p.events, read, left = r.decode(left)
+		if len(left) == 0 {
+			p.at = position{m.Seq, m.Time}
+		}
 		n := len(p.events)
 		select {
 		case to <- p:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		r.m.pace.rest(ctx, int(m.Counts.Accepted), n)
+		r.m.pace.rest(ctx, read, n)
+		if len(left) == 0 {
+			return nil
+		}
 	}
 }
 
@@ -277,6 +296,9 @@ func (r *runner) gather(ctx context.Context, pieces <-chan piece) error {
 						return err
 					}
 				}
+			}
+			if p.at.seq == 0 {
+				continue // the rest of the message follows
 			}
 			if covered = p.at; len(batch) == 0 {
 				r.advance(covered)

@@ -225,6 +225,27 @@ func TestErasedPersonsDoNotGoOut(t *testing.T) {
 	}
 }
 
+// A large message goes out in parts; the cursor passes it when all of it has.
+func TestAStopWithinAMessage(t *testing.T) {
+	w, r := newWorld(t, 0), newReceiver(t)
+	var away atomic.Bool
+	away.Store(true)
+	r.failing(func(rw http.ResponseWriter, _ *http.Request, _ int, _ []byte) bool {
+		fails := away.Load() && len(r.got()) >= partEvents+200
+		if fails {
+			rw.WriteHeader(http.StatusServiceUnavailable)
+		}
+		return fails
+	})
+	w.put(hook("a", r), Secrets{Secret: signingSecret})
+	w.sendLarge(1000)
+	until(t, "a failure", func() bool { return w.metric("failed_total", "a") > 0 })
+	w.stop()
+	away.Store(false)
+	w.start()
+	r.await(1000)
+}
+
 func TestMaskingAndFilter(t *testing.T) {
 	w, r := newWorld(t, 0), newReceiver(t)
 	s := hook("a", r)

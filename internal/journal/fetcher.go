@@ -17,8 +17,9 @@ type fetcher struct {
 	link     *link
 	consumer string
 	sub      *nats.Subscription
-	request  []byte
-	left     int // messages that the request under way may still bring; 0 = none is under way
+	left     int  // messages that the request under way may still bring; 0 = none is under way
+	came     bool // something came with it
+	over     bool // the next message is larger than fetchBytes
 }
 
 func newFetcher(l *link, consumer string) (*fetcher, error) {
@@ -29,16 +30,30 @@ func newFetcher(l *link, consumer string) (*fetcher, error) {
 	if err := sub.SetPendingLimits(-1, -1); err != nil { // bounded by the requests
 		return nil, errors.Join(err, sub.Unsubscribe())
 	}
+	return &fetcher{link: l, consumer: consumer, sub: sub}, nil
+}
+
+// ask requests messages: as many as fetchBytes hold, or one that is larger.
+func (f *fetcher) ask() error {
+	batch, most := fetchMessages, fetchBytes
+	if f.over {
+		batch, most = 1, max(fetchBytes, int(f.link.nc.MaxPayload())+headerRoom)
+	}
 	request, err := json.Marshal(map[string]any{
-		"batch":          fetchMessages,
-		"max_bytes":      max(fetchBytes, int(l.nc.MaxPayload())+headerRoom), // a message over this would never come
+		"batch":          batch,
+		"max_bytes":      most,
 		"expires":        fetchExpires,
 		"idle_heartbeat": fetchHeartbeat,
 	})
 	if err != nil {
-		return nil, errors.Join(err, sub.Unsubscribe())
+		return err
 	}
-	return &fetcher{link: l, consumer: consumer, sub: sub, request: request}, nil
+	to := "$JS.API.CONSUMER.MSG.NEXT." + streamName + "." + f.consumer
+	if err := f.link.nc.PublishRequest(to, f.sub.Subject, request); err != nil {
+		return err
+	}
+	f.left, f.came, f.over = batch, false, false
+	return nil
 }
 
 // next returns the next message, until ctx ends. Any other error means that this fetcher is of
@@ -46,11 +61,9 @@ func newFetcher(l *link, consumer string) (*fetcher, error) {
 func (f *fetcher) next(ctx context.Context) (*nats.Msg, error) {
 	for {
 		if f.left == 0 {
-			to := "$JS.API.CONSUMER.MSG.NEXT." + streamName + "." + f.consumer
-			if err := f.link.nc.PublishRequest(to, f.sub.Subject, f.request); err != nil {
+			if err := f.ask(); err != nil {
 				return nil, err
 			}
-			f.left = fetchMessages
 		}
 		msg, err := f.sub.NextMsgWithContext(ctx)
 		if err != nil {
@@ -70,11 +83,15 @@ func (f *fetcher) sort(msg *nats.Msg) (ours bool, err error) {
 	switch {
 	case status == "" || len(msg.Data) > 0:
 		f.left--
+		f.came = true
 		return true, nil
 	case status == "100": // a heartbeat
+	case status == "409" && strings.Contains(text, "batch completed") && !f.came:
+		// It speaks of the request before, all of whose messages have come.
 	case status == "404", status == "408",
 		status == "409" && (strings.Contains(text, "maxbytes") || strings.Contains(text, "batch completed")):
 		f.left = 0
+		f.over = strings.Contains(text, "maxbytes") && !f.came
 	default:
 		return false, fmt.Errorf("JetStream says %s %s", status, description)
 	}

@@ -14,7 +14,7 @@ import (
 const (
 	// fetchBytes and fetchMessages bound what a Reader holds that nobody has taken yet. A single
 	// larger message is held all the same.
-	fetchBytes    = 8 << 20
+	fetchBytes    = 1 << 20
 	fetchMessages = 512
 
 	fetchExpires   = 30 * time.Second

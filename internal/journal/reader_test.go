@@ -39,3 +39,33 @@ func TestIdleReader(t *testing.T) {
 		t.Fatal("the consumer was given up")
 	}
 }
+
+// TestReaderHoldsLittle: what a reader asks for at a time is bounded in bytes, and a message that
+// is larger comes all the same.
+func TestReaderHoldsLittle(t *testing.T) {
+	const size, messages, atOnce = 200 << 10, 40, fetchBytes / (200 << 10)
+	j := openEmbedded(t)
+	for i := range messages {
+		n := size
+		if i%15 == 14 {
+			n = 3 * fetchBytes
+		}
+		if _, err := j.Append(t.Context(), Entry{Lines: noise(n)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := j.Read(t.Context(), 0, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for i := range messages {
+		m, err := r.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left := r.sub.left; len(m.Lines) > fetchBytes && left > 0 || len(m.Lines) == size && left < fetchMessages-atOnce {
+			t.Fatalf("message %d, of %d bytes, came with others, %d of which may still come", i+1, len(m.Lines), left)
+		}
+	}
+}
