@@ -19,6 +19,9 @@ func (s *Store) ask(ctx context.Context, fn func(context.Context, *sqlx.DB) erro
 	}
 	defer release()
 	return s.query(ctx, "SELECT events", func(ctx context.Context, db *sqlx.DB) error {
+		if err := s.d.acquaint(ctx, db); err != nil {
+			return err
+		}
 		err := fn(ctx, db)
 		if err != nil && s.d.tooLarge(err) {
 			return errs.Wrap(errs.Invalid, "the question needs more memory than the database has for it; "+

@@ -64,6 +64,9 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (Result, error) {
 	if len(b.Events) >= largeBatch {
 		s.largeBatches.Add(1)
 	}
+	if err := s.d.observe(ctx, s, b.Events); err != nil { // the batch is stored, and there will be another try
+		s.cfg.Logger.Warn("give frequent properties columns of their own", "error", err)
+	}
 	return result, nil
 }
 

@@ -13,6 +13,8 @@ type compiler struct {
 	d    dialect
 	args arguments
 	json []string          // expressions for the values of properties, each extracted once
+	own  []string          // the same for those that have columns of their own
+	need int               // how many such columns a row must have for them
 	name map[string]string // of a property's column in json, by the property
 }
 
@@ -38,6 +40,9 @@ func (c *compiler) column(f question.Field) string {
 		name = "j" + strconv.Itoa(len(c.json)+1)
 		c.name[key] = name
 		c.json = append(c.json, c.d.extract(column, f.Path, &c.args)+" AS "+name)
+		if own, place, ok := c.d.ownColumn(f); ok {
+			c.own, c.need = append(c.own, own+" AS "+name), max(c.need, place+1)
+		}
 	}
 	return name
 }
@@ -47,10 +52,22 @@ func (c *compiler) column(f question.Field) string {
 func (c *compiler) from(s question.Span, conditions ...string) string {
 	source := "events"
 	if len(c.json) > 0 {
-		source = "(SELECT events.*, " + strings.Join(c.json, ", ") + " FROM events) AS extracted"
+		source = "(" + c.extracted() + ") AS extracted"
 	}
 	span := "ts >= " + c.args.bind(micro(s.Start)) + " AND ts < " + c.args.bind(micro(s.End))
 	return " FROM " + source + " WHERE " + strings.Join(append([]string{span}, conditions...), " AND ")
+}
+
+// extracted are the events with the properties that the question needs: from their own columns where all
+// have one and a row has them, so that its JSON is not read.
+func (c *compiler) extracted() string {
+	sent := "SELECT events.*, " + strings.Join(c.json, ", ") + " FROM events"
+	if len(c.own) < len(c.json) {
+		return sent
+	}
+	need := strconv.Itoa(c.need)
+	return "SELECT events.*, " + strings.Join(c.own, ", ") + " FROM events WHERE owned >= " + need +
+		" UNION ALL " + sent + " WHERE owned < " + need
 }
 
 // where are the conditions of a question.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/question"
 )
 
 // dialect is what differs between the databases. All other SQL is the same for both.
@@ -26,6 +27,8 @@ type dialect interface {
 	// hasTags is a condition that holds where tags contain all of a JSON array; the array's
 	// placeholder goes between its two parts.
 	hasTags() (before, after string)
+	// ofUser is a condition that holds for the events of a user.
+	ofUser(id string, args *arguments) string
 	// snapshot makes a reading transaction see one moment. The settings come first in one that reads
 	// little: none where that is empty.
 	snapshot() (options *sql.TxOptions, settings string)
@@ -43,6 +46,8 @@ type dialect interface {
 	// insert stores the events that are new, in the session's transaction, and returns their places.
 	// There is at least one event.
 	insert(ctx context.Context, ses session, events []event.Event, now time.Time) (stored []int, dup duplicates, err error)
+	// observe is told of events that were stored, so that what is asked often of such can be kept apart.
+	observe(ctx context.Context, s *Store, events []event.Event) error
 	// load appends rows to a table, in the session's transaction.
 	load(ctx context.Context, ses session, table string, columns []string, rows [][]any) error
 
@@ -65,6 +70,9 @@ type dialect interface {
 	// lease takes the named lock for as long as the returned function is not called.
 	lease(ctx context.Context, admin *sqlx.DB, name string) (release func(), ok bool, err error)
 
+	// changed is called when the schema may have.
+	changed()
+
 	// alone reports whether no other process can use the database.
 	alone() bool
 
@@ -79,6 +87,11 @@ type dialect interface {
 // questionDialect is what differs in the SQL of questions. All of it is made of constant text and
 // expressions that are; see compiler.
 type questionDialect interface {
+	// acquaint reads what questions need to know of the database before they are put together.
+	acquaint(ctx context.Context, q sqlx.QueryerContext) error
+	// ownColumn is the column that has the JSON value of a property in those rows whose number of such
+	// columns is above its place; ok is false where it has none.
+	ownColumn(f question.Field) (name string, place int, ok bool)
 	// extract is the JSON value at a path of keys in a column; it does not enter arrays.
 	extract(column string, path []string, args *arguments) string
 	// jsonExists, jsonIsText, jsonText, jsonNumber and jsonBool take such a value: whether it is

@@ -20,6 +20,10 @@
 // and numbers, by hour and day: all processes count what any of them declares, and an answer says
 // how far off it may be where a dimension has more values than it may.
 //
+// Other questions are answered from the events. On DuckDB the properties that were found to be frequent
+// are kept in columns of their own as well, so that their JSON need not be read; where a row has no
+// such column or a value does not fit into it, the JSON answers, and nobody can tell.
+//
 // Every error has a kind: Invalid when the data itself is refused and the same data will be
 // refused again, Unavailable when the database is away, full or slow and a retry helps, Conflict
 // when somebody else has moved the cursor, NotFound, and Internal for the rest.

@@ -28,6 +28,7 @@ type duck struct {
 	temp string // where queries spill and exports are written
 	// seen is guarded by the one writing connection; nil until its first use.
 	seen *seen
+	own  own
 }
 
 func newDuck(cfg Config) *duck { return &duck{cfg: cfg} }
@@ -84,6 +85,7 @@ func (d *duck) open(ctx context.Context) (pools, error) {
 	read.SetMaxIdleConns(d.cfg.MaxReaders)
 	p := pools{read: read, write: write, admin: write}
 	d.seen = nil
+	d.own.forget()
 	if err := write.PingContext(ctx); err != nil {
 		return pools{}, errors.Join(errs.Wrap(errs.Unavailable, "the database file cannot be opened", err), p.close())
 	}
@@ -160,6 +162,14 @@ func (*duck) lease(context.Context, *sqlx.DB, string) (func(), bool, error) {
 	return func() {}, true, nil
 }
 
+// ofUser finds the user's rows by their mark; those from before have none. The database would compare all
+// ids first if the comparison stood there plainly.
+func (*duck) ofUser(id string, args *arguments) string {
+	return "(user_mark = " + args.bind(userMark(id)) + "::usmallint OR user_mark IS NULL) AND coalesce(user_id = " + args.bind(id) + ", false)"
+}
+
+func (d *duck) changed() { d.own.forget() }
+
 func (*duck) migrations() fs.FS { return sub("duckdb") }
 
 func (*duck) provider() (goose.Dialect, []goose.ProviderOption, error) {
@@ -171,7 +181,7 @@ func (*duck) load(_ context.Context, ses session, table string, _ []string, rows
 	if len(rows) == 0 {
 		return nil
 	}
-	return appending(ses, table, func(a *duckdb.Appender) error {
+	return appending(ses, table, nil, func(a *duckdb.Appender) error {
 		values := make([]driver.Value, len(rows[0]))
 		for _, r := range rows {
 			for i, v := range r {
@@ -185,11 +195,17 @@ func (*duck) load(_ context.Context, ses session, table string, _ []string, rows
 	})
 }
 
-// appending runs fn with an appender to a table. The appender works inside the connection's
-// transaction.
-func appending(ses session, table string, fn func(*duckdb.Appender) error) error {
+// appending runs fn with an appender to some columns of a table, or to all. The appender works inside the
+// connection's transaction.
+func appending(ses session, table string, columns []string, fn func(*duckdb.Appender) error) error {
 	return ses.raw(func(conn any) error {
-		a, err := duckdb.NewAppenderFromConn(conn.(duckConn).Conn, "", table)
+		open := func() (*duckdb.Appender, error) { return duckdb.NewAppenderFromConn(conn.(duckConn).Conn, "", table) }
+		if len(columns) > 0 {
+			open = func() (*duckdb.Appender, error) {
+				return duckdb.NewAppenderWithColumns(conn.(duckConn).Conn, "", "", table, columns)
+			}
+		}
+		a, err := open()
 		if err != nil {
 			return err
 		}

@@ -21,6 +21,9 @@ func (d *duck) insert(ctx context.Context, ses session, events []event.Event, no
 			return nil, dup, err
 		}
 	}
+	if err := d.acquaint(ctx, ses); err != nil {
+		return nil, dup, err
+	}
 	suspects, since := d.suspects(events, now)
 	gone := map[string]bool{} // every id known to exist: true when only its tombstone does
 	if len(suspects) > 0 {
@@ -32,8 +35,10 @@ func (d *duck) insert(ctx context.Context, ses session, events []event.Event, no
 	for _, id := range suspects {
 		suspect[id] = true
 	}
-	err = appending(ses, "events", func(a *duckdb.Appender) error {
-		values := make([]driver.Value, 20)
+	own := d.own.columns()
+	columns := own.appended()
+	err = appending(ses, "events", columns, func(a *duckdb.Appender) error {
+		values := make([]driver.Value, len(columns))
 		for i := range events {
 			id := events[i].ID
 			if suspect[id] {
@@ -47,7 +52,7 @@ func (d *duck) insert(ctx context.Context, ses session, events []event.Event, no
 				gone[id] = false // a second one in this batch is a duplicate
 				d.seen.renew(id, events[i].ReceivedAt)
 			}
-			if err := appendEvent(a, values, &events[i]); err != nil {
+			if err := appendEvent(a, values, &events[i], own); err != nil {
 				return err
 			}
 			stored = append(stored, i)
@@ -110,7 +115,7 @@ func (*duck) existing(ctx context.Context, ses session, ids []string, since time
 	return rows.Err()
 }
 
-func appendEvent(a *duckdb.Appender, v []driver.Value, e *event.Event) error {
+func appendEvent(a *duckdb.Appender, v []driver.Value, e *event.Event, own owned) error {
 	tags, err := tagsText(e.Tags)
 	if err != nil {
 		return err
@@ -122,7 +127,17 @@ func appendEvent(a *duckdb.Appender, v []driver.Value, e *event.Event) error {
 	v[12], v[13], v[14] = nullText(e.Source), nullText(e.UserAgent), nullText(e.IPAddress)
 	v[15], v[16] = nullText(e.Referrer), nullText(e.Timezone)
 	v[17], v[18], v[19] = nullBytes(e.Properties), nullBytes(e.Metadata), tags
+	v[20] = userMark(e.UserID)
+	own.read(e, v[21:])
 	return a.AppendRow(v...)
+}
+
+// userMark is what the rows of one user, and of few others, have in common; 0 of no user.
+func userMark(id string) uint16 {
+	if id == "" {
+		return 0
+	}
+	return uint16(hashID(id))
 }
 
 func nullText(s string) driver.Value {

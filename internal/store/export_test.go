@@ -62,7 +62,10 @@ func CommitWithoutRollups(ctx context.Context, s *Store, b *Batch) (result Resul
 		result.Cursor, err = s.advance(ctx, ses, at, b, tally{stored: len(b.Events)}, now)
 		return err
 	})
-	return result, err
+	if err != nil {
+		return result, err
+	}
+	return result, s.d.observe(ctx, s, b.Events)
 }
 
 // OnlyWideSketches deletes the sketches of hours and days for which there are some of many days, and

@@ -93,12 +93,15 @@ func (s *Store) page(ctx context.Context, f Filter, p Page) ([]event.Event, erro
 func (f *Filter) conditions(d dialect, args *arguments) ([]string, error) {
 	var list []string
 	for _, equal := range []struct{ column, value string }{
-		{"event_type = ", f.EventType}, {"event_name = ", f.EventName}, {"user_id = ", f.UserID},
+		{"event_type = ", f.EventType}, {"event_name = ", f.EventName},
 		{"session_id = ", f.SessionID}, {"severity = ", f.Severity},
 	} {
 		if equal.value != "" {
 			list = append(list, equal.column+args.bind(equal.value))
 		}
+	}
+	if f.UserID != "" {
+		list = append(list, d.ofUser(f.UserID, args))
 	}
 	switch { // written out, for the index of those that are
 	case f.Processed == nil:

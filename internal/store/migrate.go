@@ -59,6 +59,7 @@ func (s *Store) migration(ctx context.Context, fn func(pools, *goose.Provider) e
 		if err != nil {
 			return errs.Wrap(errs.Internal, "the migrations cannot be read", err)
 		}
+		defer s.d.changed()
 		return fn(p, provider)
 	})
 }

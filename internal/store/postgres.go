@@ -192,6 +192,10 @@ func (*postgres) snapshot() (*sql.TxOptions, string) {
 		"SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off"
 }
 
+func (*postgres) ofUser(id string, args *arguments) string { return "user_id = " + args.bind(id) }
+
+func (*postgres) changed() {}
+
 func (*postgres) migrations() fs.FS { return sub("postgres") }
 
 func (*postgres) provider() (goose.Dialect, []goose.ProviderOption, error) {

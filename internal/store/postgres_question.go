@@ -1,14 +1,21 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"strings"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
 	"github.com/tidemark-obs/tidemark/internal/question"
 )
+
+// acquaint has nothing to do and ownColumn nothing to offer: no property is kept twice.
+func (*postgres) acquaint(context.Context, sqlx.QueryerContext) error { return nil }
+
+func (*postgres) ownColumn(question.Field) (name string, place int, ok bool) { return "", 0, false }
 
 // extract goes from key to key. The operator for whole paths would enter arrays by number.
 func (*postgres) extract(column string, path []string, args *arguments) string {

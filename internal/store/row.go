@@ -8,7 +8,8 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/event"
 )
 
-// eventColumns are the columns of events in the table's order. DuckDB's appender goes by position.
+// eventColumns are the columns of events in the table's order, but for those that DuckDB has besides.
+// Its appender goes by position.
 const eventColumns = `ts, received_at, processed_at, sample_rate, processed, event_id, event_name, event_type, severity,
 user_id, anonymous_id, session_id, source, user_agent, ip_address, referrer, timezone, properties, metadata, tags`
 

@@ -33,12 +33,15 @@ type Config struct {
 	MaxRecentIDs int           // ids DuckDB's duplicate filter holds, 5 to 8 bytes each; 0 = 16 million
 	QueryTimeout time.Duration // of one query; 0 = 30 s
 	FewEvents    int           // statistics of so many count their users one by one; 0 = 20,000
-	Questions    int           // answered at once; 0 = 2
-	QuestionWait time.Duration // for a question's turn; 0 = 5 s
-	Declared     *declared.Set // nil = nothing
-	Logger       *slog.Logger
-	Now          func() time.Time
-	Tracer       trace.Tracer // nil = no spans
+	// FrequentAfter is how many events are looked at before frequent properties get columns of their own on
+	// DuckDB; 0 = 10,000.
+	FrequentAfter int
+	Questions     int           // answered at once; 0 = 2
+	QuestionWait  time.Duration // for a question's turn; 0 = 5 s
+	Declared      *declared.Set // nil = nothing
+	Logger        *slog.Logger
+	Now           func() time.Time
+	Tracer        trace.Tracer // nil = no spans
 }
 
 func (c Config) withDefaults() Config {
@@ -59,6 +62,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.FewEvents == 0 {
 		c.FewEvents = 20_000
+	}
+	if c.FrequentAfter == 0 {
+		c.FrequentAfter = 10_000
 	}
 	if c.Questions == 0 {
 		c.Questions = 2

@@ -48,6 +48,7 @@ func runGroups(t *testing.T, database Database, groups []group) {
 				t.Run(st.name, func(t *testing.T) {
 					b := &bench{T: t, cfg: database(t), clock: &clock{now: epoch}}
 					b.cfg.Now = b.clock.Now
+					b.cfg.FrequentAfter = 50 // in the middle of most histories
 					b.open()
 					st.run(b)
 				})
