@@ -36,7 +36,15 @@ func (r *registers) merge(b []byte) error {
 		}
 		return r.max(values)
 	}
-	return eachKeys(b, r.keep)
+	list, err := readKeys(b)
+	if err != nil {
+		return err
+	}
+	var some [64]uint32
+	for n := list.next(some[:]); n > 0; n = list.next(some[:]) {
+		r.keep(some[:n])
+	}
+	return nil
 }
 
 // keep raises registers to what keys say.
@@ -143,60 +151,66 @@ func register(key uint32) (at uint32, value uint8) {
 	return key >> (sparsePrecision - precision + 1) & (registerCount - 1), uint8(bits.LeadingZeros32(rest)) + 1
 }
 
-// eachKeys hands over the keys of a small set, some at a time, in order but for those that are not
-// sorted in yet. Where it fails it may have handed over some.
-func eachKeys(b []byte, do func(some []uint32)) error {
-	list, err := stored(b)
-	if err != nil || b[3] != 1 {
-		return errSketch
-	}
-	unsorted := int64(binary.BigEndian.Uint32(b[4:]))
-	if int64(len(list)) < 4*unsorted+listHeader {
-		return errSketch
-	}
-	var some [256]uint32
-	for ; unsorted > 0; unsorted-- {
-		some[0], list = binary.BigEndian.Uint32(list), list[4:]
-		do(some[:1])
-	}
-	list = list[listHeader:]
-	if len(list) > 0 && list[len(list)-1] >= 0x80 {
-		return errSketch // so each number below ends within the list
-	}
-	var key uint32
-	n := 0
-	for len(list) > 0 {
-		var delta uint32
-		delta, list = firstDelta(list)
-		key += delta
-		some[n] = key
-		if n++; n == len(some) {
-			do(some[:])
-			n = 0
-		}
-	}
-	do(some[:n])
-	return nil
+// keyList reads the keys of a small set, in order but for those that are not sorted in yet.
+type keyList struct {
+	unsorted []byte // four bytes each
+	sorted   []byte // numbers to be added to the key before, of seven bits a byte, the last without the highest bit
+	key      uint32
 }
 
-// firstDelta is the first number of a list, of seven bits a byte, the last without the highest bit;
-// there must be one. Up to four bytes are read at once, without a branch for each.
-func firstDelta(list []byte) (delta uint32, rest []byte) {
-	if len(list) >= 4 {
-		v := binary.LittleEndian.Uint32(list)
-		if ends := ^v & 0x80808080; ends != 0 {
-			v &= ends ^ (ends - 1) // up to the end of the first
-			return v&0x7f | v>>1&0x3f80 | v>>2&0x1fc000 | v>>3&0xfe00000, list[bits.TrailingZeros32(ends)/8+1:]
-		}
+func readKeys(b []byte) (k keyList, err error) {
+	list, err := stored(b)
+	if err != nil || b[3] != 1 {
+		return k, errSketch
 	}
-	i := 0
-	for shift := 0; ; shift += 7 {
-		c := uint32(list[i])
-		delta |= c & 0x7f << shift
-		if i++; c < 0x80 {
-			return delta, list[i:]
-		}
+	unsorted := 4 * int64(binary.BigEndian.Uint32(b[4:]))
+	if int64(len(list)) < unsorted+listHeader {
+		return k, errSketch
 	}
+	k.unsorted, k.sorted = list[:unsorted], list[unsorted+listHeader:]
+	if n := len(k.sorted); n > 0 && k.sorted[n-1] >= 0x80 {
+		return k, errSketch // so each number ends within the list
+	}
+	return k, nil
+}
+
+// next fills a place for two keys or more, as far as there are some.
+func (k *keyList) next(into []uint32) (n int) {
+	for ; n < len(into) && len(k.unsorted) > 0; n++ {
+		into[n], k.unsorted = binary.BigEndian.Uint32(k.unsorted), k.unsorted[4:]
+	}
+	list, key, i := k.sorted, k.key, 0
+	for n+2 <= len(into) && i < len(list) {
+		if i+8 <= len(list) { // mostly two numbers at once, without a branch for each byte
+			v := binary.LittleEndian.Uint64(list[i:])
+			ends := ^v & 0x8080808080808080
+			if second := ends & (ends - 1); second != 0 {
+				end, both := bits.TrailingZeros64(ends)+1, bits.TrailingZeros64(second)+1
+				into[n] = key + sevens(v&(1<<end-1))
+				key = into[n] + sevens(v>>end&(1<<(both-end)-1))
+				into[n+1] = key
+				n += 2
+				i += both / 8
+				continue
+			}
+		}
+		for shift := 0; ; shift += 7 {
+			c := uint32(list[i])
+			key += c & 0x7f << shift
+			if i++; c < 0x80 {
+				break
+			}
+		}
+		into[n] = key
+		n++
+	}
+	k.sorted, k.key = list[i:], key
+	return n
+}
+
+// sevens puts the lower seven bits of each byte together; no number of 32 bits has more than five.
+func sevens(v uint64) uint32 {
+	return uint32(v&0x7f | v>>1&0x3f80 | v>>2&0x1fc000 | v>>3&0xfe00000 | v>>4&0x7f0000000)
 }
 
 // listHeader has how many keys there are, the last one, and the size of the list.
@@ -233,7 +247,15 @@ func countKeys(n int) int64 {
 type keys []uint32
 
 func (k *keys) read(b []byte) error {
-	return eachKeys(b, func(some []uint32) { *k = append(*k, some...) })
+	list, err := readKeys(b)
+	if err != nil {
+		return err
+	}
+	var some [64]uint32
+	for n := list.next(some[:]); n > 0; n = list.next(some[:]) {
+		*k = append(*k, some[:n]...)
+	}
+	return nil
 }
 
 // distinct is how many different keys there are. It does not sort them, which takes several times as long.
