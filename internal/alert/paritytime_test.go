@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/rules"
@@ -209,7 +210,7 @@ func (w *watch) inTime(groups map[string]*timed, written []labels.Labels, from, 
 func (g *timed) sources(groups map[string]*timed, written []labels.Labels) (keys []string) {
 	for key, other := range groups {
 		if other != g && slices.ContainsFunc(written, func(l labels.Labels) bool {
-			return (other.writes[l.Get(labels.MetricName)] || other.writes[l.Get(labels.AlertName)]) &&
+			return (other.writes[l.Get(model.MetricNameLabel)] || other.writes[l.Get(labels.AlertName)]) &&
 				slices.ContainsFunc(g.reads, func(all []*labels.Matcher) bool { return matches(l, all) })
 		}) {
 			keys = append(keys, key)
