@@ -207,7 +207,7 @@ func TestAnEndWhileTheBeginningIsTold(t *testing.T) {
 			return nil
 		})
 		w.firing["Up/a"] = time.Now()
-		w.report("Up/a", time.Time{})
+		w.report(time.Time{}, "Up/a")
 		time.Sleep(time.Minute)
 		w.wantHeard("ops", "+Up/a")
 		w.pass(10 * time.Minute)

@@ -190,23 +190,28 @@ func (w *world) ok(err error) {
 	}
 }
 
-// fire and resolve say what the evaluator finds from now on: names as Up/a.
+// fire and resolve say what the evaluator finds from now on: names as Up/a. All come in one report, so
+// that nobody can be told of some of them in between.
 func (w *world) fire(names ...string) {
 	for _, name := range names {
 		w.firing[name] = time.Now()
-		w.report(name, time.Time{})
 	}
+	w.report(time.Time{}, names...)
 }
 
 func (w *world) resolve(names ...string) {
+	w.report(time.Now(), names...)
 	for _, name := range names {
-		w.report(name, time.Now())
 		delete(w.firing, name)
 	}
 }
 
-func (w *world) report(name string, resolvedAt time.Time) {
-	w.m.Notify(w.t.Context(), "up == 0", ruleAlert(name, w.firing[name], resolvedAt))
+func (w *world) report(resolvedAt time.Time, names ...string) {
+	alerts := make([]*rules.Alert, len(names))
+	for i, name := range names {
+		alerts[i] = ruleAlert(name, w.firing[name], resolvedAt)
+	}
+	w.m.Notify(w.t.Context(), "up == 0", alerts...)
 }
 
 func ruleAlert(name string, firedAt, resolvedAt time.Time) *rules.Alert {
@@ -223,7 +228,7 @@ func (w *world) pass(d time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		time.Sleep(min(time.Minute, time.Until(end)))
 		for name := range w.firing {
-			w.report(name, time.Time{})
+			w.report(time.Time{}, name)
 		}
 		synctest.Wait()
 	}
