@@ -158,13 +158,18 @@ func (m *Manager) Apply(cfg Config) error {
 	if err != nil {
 		return err
 	}
+	m.follow(p)
+	return nil
+}
+
+// follow goes on by another plan.
+func (m *Manager) follow(p *plan) {
 	m.mu.Lock()
 	m.book.plan = p
 	m.book.regroup(m.opt.Now())
 	m.mu.Unlock()
 	m.metrics.prepare(p)
 	ring(m.wake)
-	return nil
 }
 
 func ring(bell chan struct{}) {

@@ -143,21 +143,28 @@ func (w *world) start() {
 	}
 	w.m, err = New(opt)
 	w.ok(err)
-	w.listen()
+	w.listen(w.m.book.plan)
 	w.m.Start()
 	synctest.Wait()
 }
 
-// listen puts the ears in the places of the real senders.
-func (w *world) listen() {
-	w.m.mu.Lock()
-	defer w.m.mu.Unlock()
-	for _, r := range w.m.book.plan.receivers {
+// listen puts the ears in the places of a plan's real senders.
+func (w *world) listen(p *plan) {
+	for _, r := range p.receivers {
 		if w.ears[r.name] == nil {
 			w.ears[r.name] = &ear{}
 		}
 		r.sender = w.ears[r.name]
 	}
+}
+
+// apply is Manager.Apply with ears from the first moment on.
+func (w *world) apply(cfg Config) {
+	w.t.Helper()
+	p, err := makePlan(cfg)
+	w.ok(err)
+	w.listen(p)
+	w.m.follow(p)
 }
 
 func (w *world) stop() {
