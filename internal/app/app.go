@@ -74,10 +74,11 @@ type App struct {
 	door         http.Handler // the api, timed
 	live         *live
 
-	stops  []stopper // what has been started, in order
-	loops  sync.WaitGroup
-	failed chan error
-	addr   net.Addr
+	command bool      // runs beside a service whose configuration may be another
+	stops   []stopper // what has been started, in order
+	loops   sync.WaitGroup
+	failed  chan error
+	addr    net.Addr
 }
 
 type stopper struct {
@@ -184,7 +185,7 @@ func (a *App) lock(context.Context) error {
 }
 
 func (a *App) openStore(ctx context.Context) error {
-	s, err := openStore(ctx, a.cfg, a.logger, a.tracer("store"))
+	s, err := openStore(ctx, a.cfg, a.command, a.logger, a.tracer("store"))
 	if err != nil {
 		return err
 	}
@@ -194,8 +195,9 @@ func (a *App) openStore(ctx context.Context) error {
 	return nil
 }
 
-// openStore takes no tracer from commands, which are not traced.
-func openStore(ctx context.Context, cfg Config, logger *slog.Logger, tracer trace.Tracer) (*store.Store, error) {
+// openStore takes no tracer from commands, which are not traced. What a service has declared stays when
+// a command is not told of it.
+func openStore(ctx context.Context, cfg Config, command bool, logger *slog.Logger, tracer trace.Tracer) (*store.Store, error) {
 	set, err := cfg.Statistics.declared()
 	if err != nil {
 		return nil, err
@@ -204,7 +206,7 @@ func openStore(ctx context.Context, cfg Config, logger *slog.Logger, tracer trac
 		URL: cfg.Database.URL, Dir: cfg.Data.Dir, MemoryLimit: cfg.Database.MemoryLimit, Threads: cfg.Database.Threads,
 		QueryTimeout: time.Duration(cfg.Database.QueryTimeout),
 		Questions:    cfg.Questions.Concurrency, QuestionWait: time.Duration(cfg.Questions.Wait), Declared: set,
-		Keep:   cfg.Retention.keep(),
+		Guest: command, Keep: cfg.Retention.keep(),
 		Logger: logger.With("component", "store"), Now: time.Now, Tracer: tracer,
 	})
 }

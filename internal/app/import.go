@@ -122,6 +122,7 @@ func (m Import) emptyJournal(ctx context.Context, cfg Config) (err error) {
 // embedded is the configuration of the service to read from, as far as it is that of this command.
 func (Import) embedded(cfg Config) Config {
 	source := Default()
+	source.Retention = Retention{}
 	source.Database.MemoryLimit, source.Database.QueryTimeout = cfg.Database.MemoryLimit, cfg.Database.QueryTimeout
 	return source
 }
@@ -171,7 +172,7 @@ func (m Import) fromService(ctx context.Context, cfg Config, same bool) (transfe
 	var err error
 	if same { // its lock is this command's, and its journal is empty
 		var s *store.Store
-		s, err = openStore(ctx, source, newLogger(m.Log, cfg.Log.Format, slog.LevelWarn), nil)
+		s, err = openStore(ctx, source, true, newLogger(m.Log, cfg.Log.Format, slog.LevelWarn), nil)
 		from = &storePeer{s}
 	} else {
 		from, err = openPeer(ctx, source, m.Log, false)

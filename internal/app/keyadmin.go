@@ -50,7 +50,7 @@ func OpenKeys(ctx context.Context, cfg Config, log io.Writer) (*KeyAdmin, error)
 }
 
 func openKeys(ctx context.Context, cfg Config, logger *slog.Logger) (*access.Access, *store.Store, error) {
-	s, err := openStore(ctx, cfg, logger, nil)
+	s, err := openStore(ctx, cfg, true, logger, nil)
 	if err != nil {
 		return nil, nil, err
 	}

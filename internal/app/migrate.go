@@ -15,7 +15,7 @@ func Migrate(ctx context.Context, cfg Config, dryRun bool, out, log io.Writer) (
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	s, err := openStore(ctx, cfg, newLogger(log, cfg.Log.Format, slog.LevelWarn), nil)
+	s, err := openStore(ctx, cfg, true, newLogger(log, cfg.Log.Format, slog.LevelWarn), nil)
 	if err != nil {
 		return err
 	}

@@ -39,21 +39,25 @@ type peer interface {
 
 // openPeer opens the service of a configuration. While one runs on its data directory, that one is
 // asked. Otherwise the parts that store work here; to read a PostgreSQL database, the database alone.
-// Nothing is delivered to destinations, which the journal keeps for the service, and nothing expires:
-// who copies events does not mean that.
+// Nothing is delivered to destinations, which the journal keeps for the service, and nothing expires
+// or ceases to be declared: who copies events does not mean that.
 func openPeer(ctx context.Context, cfg Config, log io.Writer, write bool) (peer, error) {
 	if !write && cfg.Database.URL != "" && !inUse(cfg.Data.Dir) {
-		s, err := openStore(ctx, cfg, newLogger(log, cfg.Log.Format, slog.LevelWarn), nil)
+		s, err := openStore(ctx, cfg, true, newLogger(log, cfg.Log.Format, slog.LevelWarn), nil)
 		if err != nil {
 			return nil, err
 		}
 		return &storePeer{s}, nil
 	}
 	cfg.Log.Level = "warn"
+	if !write {
+		cfg.Retention = Retention{} // roll-ups grow no older by it
+	}
 	a, err := New(cfg, Options{Log: log})
 	if err != nil {
 		return nil, err
 	}
+	a.command = true
 	err = a.take(ctx, a.lock, a.startTelemetry, a.openStore, a.openJournal, a.makeRooms, a.load, a.knowDestinations, a.runStoring, a.runPeerLoops)
 	var busy *inUseError
 	if errors.As(err, &busy) {

@@ -5,10 +5,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"encoding/json"
 	"slices"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/jmoiron/sqlx"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
@@ -112,7 +112,7 @@ func (s *Store) deleteUser(ctx context.Context, ses session, userID string) (int
 
 // eraseDead removes the dead letters that name a user anywhere: they may be no valid JSON.
 func eraseDead(ctx context.Context, ses session, userID string) (n int64, err error) {
-	name, err := json.Marshal(userID)
+	name, err := jsontext.AppendQuote(nil, userID) // as eventjson writes it
 	if err != nil {
 		return 0, err
 	}

@@ -43,6 +43,10 @@ func TestPostgresErasedBytesAreGone(t *testing.T) {
 	}
 	_, err = s.Commit(t.Context(), &store.Batch{From: store.Cursor{Stream: "s"}, Seq: 1, Events: list})
 	must(t, err)
+	made := time.Now().UTC().Truncate(time.Microsecond)
+	_, err = s.AddDestination(t.Context(), store.Destination{Name: "crm", Config: []byte("{}"), UpdatedAt: made}, store.DestinationCursor{Destination: "crm", Stream: "s", At: made}, nil, 1)
+	must(t, err)
+	must(t, s.KeepUndelivered(t.Context(), "crm", made, &store.Undelivered{ID: "u", Event: list[0], At: made}, 1))
 	must(t, s.Settle(t.Context()))
 	must(t, s.Compact(t.Context())) // ends with a checkpoint: what is in memory is in the files
 	if len(filesHolding(t, dir, person)) == 0 {
@@ -50,8 +54,8 @@ func TestPostgresErasedBytesAreGone(t *testing.T) {
 	}
 	e, err := s.Erase(t.Context(), "erasure", person, false)
 	must(t, err)
-	if e.Events != 100 {
-		t.Errorf("%d events erased", e.Events)
+	if e.Events != 100 || e.DeadLetters != 1 {
+		t.Errorf("%d events and %d dead letters erased", e.Events, e.DeadLetters)
 	}
 	must(t, s.Compact(t.Context()))
 	if found := filesHolding(t, dir, person); len(found) > 0 {

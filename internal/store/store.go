@@ -39,9 +39,11 @@ type Config struct {
 	Questions     int           // answered at once; 0 = 2
 	QuestionWait  time.Duration // for a question's turn; 0 = 5 s
 	Declared      *declared.Set // nil = nothing
-	Logger        *slog.Logger
-	Now           func() time.Time
-	Tracer        trace.Tracer // nil = no spans
+	// Guest is set where another process's configuration says what is declared: what it declared stays.
+	Guest  bool
+	Logger *slog.Logger
+	Now    func() time.Time
+	Tracer trace.Tracer // nil = no spans
 }
 
 func (c Config) withDefaults() Config {

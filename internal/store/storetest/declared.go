@@ -20,6 +20,7 @@ func declaredStories() []story {
 		{"what answers", whatDeclaredAnswers},
 		{"events from before the declaration", declaredLater},
 		{"what nobody declares any more", undeclared},
+		{"what a guest does not declare", undeclaredByGuest},
 		{"the most frequent values of many", manyValues},
 		{"metadata that changes", declaredMetadata},
 		{"what outlives events", declaredOutlives},
@@ -315,6 +316,35 @@ func undeclared(b *bench) {
 	for range 20 {
 		w.askDeclared(w.events)
 	}
+}
+
+// undeclaredByGuest has a command that knows of no declarations at work on what is left of events.
+func undeclaredByGuest(b *bench) {
+	b.declares(everyShape(100))
+	w := newWorkload(b, 76)
+	w.unsampled = true
+	for range 100 {
+		e := w.event()
+		e.Timestamp = epoch.AddDate(0, 0, -50-w.r.IntN(50))
+		e.ReceivedAt = e.Timestamp
+		w.events = append(w.events, e)
+	}
+	b.commit(w.events...)
+	b.ok(b.store.TidyRollups(b.Context()))
+	if n, err := b.store.Expire(b.Context(), epoch, 1000); err != nil || int(n) != len(w.events) {
+		b.Fatalf("%d events were deleted, %v", n, err)
+	}
+	set := b.cfg.Declared
+	b.cfg.Declared, b.cfg.Guest = nil, true
+	b.reopen()
+	b.clock.advance(2 * time.Hour)
+	b.ok(b.store.TidyRollups(b.Context()))
+	b.cfg.Declared, b.cfg.Guest = set, false
+	b.reopen()
+	b.ok(b.store.TidyRollups(b.Context()))
+	q := b.seriesOf("count", "properties.plan", "")
+	q.Span.Start, q.Span.End = q.Span.Start.Truncate(day), q.Span.End.Truncate(day)
+	b.answers("what a guest has left", true, func() { b.nearSeries(q, w.events) })
 }
 
 // declaredTogether lets several stores with different declarations write, change, delete, tidy and

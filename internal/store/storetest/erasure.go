@@ -18,6 +18,7 @@ import (
 func erasureStories() []story {
 	return []story{
 		{"a person is removed and a receipt stays", erasePerson},
+		{"ids that need quoting", eraseQuoted},
 		{"what was received before does not come back", eraseLate},
 		{"with refuse nothing comes back", eraseAndRefuse},
 		{"an erasure and commits at the same time", eraseBeside},
@@ -27,6 +28,9 @@ func erasureStories() []story {
 }
 
 const person = "person-to-be-forgotten@example.org"
+
+// oddPersons are ids that JSON can write in more than one way.
+var oddPersons = []string{`a"<b>&'c`, `back\slash`, "ü\u2028", "tab\there"}
 
 func of(user, id string, after time.Duration) event.Event {
 	e := at(id, after)
@@ -73,6 +77,18 @@ func erasePerson(b *bench) {
 	}
 	_, err = b.store.Erase(b.Context(), "erasure-3", "", false)
 	b.wantKind(err, errs.Invalid)
+}
+
+// eraseQuoted erases persons whose ids do not stand in JSON as they are.
+func eraseQuoted(b *bench) {
+	for i, user := range oddPersons {
+		id := fmt.Sprint(i)
+		b.commitBatch(store.Batch{Events: []event.Event{of(user, id, 0)}, Dead: []store.DeadLetter{deadLetterOf(of(user, "dead"+id, 0))}})
+		e, err := b.store.Erase(b.Context(), id, user, false)
+		if b.ok(err); e.Events != 1 || e.DeadLetters != 1 {
+			b.Errorf("of %q %d events and %d dead letters were removed", user, e.Events, e.DeadLetters)
+		}
+	}
 }
 
 // eraseLate stores after an erasure what was received before it, by whatever way it comes.
