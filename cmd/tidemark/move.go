@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/app"
+	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/store"
 )
 
@@ -30,6 +31,7 @@ type filters struct {
 	Tags      []string `name:"tags" placeholder:"TAG" help:"Only events that have all of these tags."`
 	StartDate string   `name:"start_date" placeholder:"TIME" help:"Only events from this time on: RFC 3339 or YYYY-MM-DD."`
 	EndDate   string   `name:"end_date" placeholder:"TIME" help:"Only events before this time: RFC 3339 or YYYY-MM-DD."`
+	Where     string   `name:"where" placeholder:"JSON" help:"Only events that meet these conditions, written as for questions: [{\"field\": …, \"op\": …, \"value\": …}]."`
 }
 
 func (f *filters) filter() (store.Filter, error) {
@@ -41,8 +43,12 @@ func (f *filters) filter() (store.Filter, error) {
 	if s.Start, err = instant("start_date", f.StartDate); err != nil {
 		return s, err
 	}
-	s.End, err = instant("end_date", f.EndDate)
-	return s, err
+	if s.End, err = instant("end_date", f.EndDate); err != nil {
+		return s, err
+	}
+	p := question.Parser{Prefix: "--"}
+	s.Where = p.Where("where", []byte(f.Where))
+	return s, p.Err()
 }
 
 func instant(name, text string) (time.Time, error) {

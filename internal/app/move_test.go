@@ -13,6 +13,7 @@ import (
 
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/pgtest"
+	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/store"
 )
 
@@ -142,6 +143,12 @@ func TestMovingThroughRunningServices(t *testing.T) {
 	var out bytes.Buffer
 	if err := (Export{Remote: over, Format: "csv", Out: &out, Log: io.Discard}).Run(t.Context(), Default()); err != nil || !strings.HasPrefix(out.String(), "event_id,event_name,") {
 		t.Errorf("over HTTP: %v, %d bytes", err, out.Len())
+	}
+	var p question.Parser
+	some := store.Filter{Where: p.Where("where", []byte(`[{"field":"properties.a","op":">=","value":2400.5},{"field":"event_name","op":"!=","value":"n1"}]`))}
+	out.Reset()
+	if err := (Export{Filter: some, Remote: over, Out: &out, Log: io.Discard}).Run(t.Context(), Default()); err != nil || strings.Count(out.String(), "\n") != 86 || strings.Contains(out.String(), `"n1"`) {
+		t.Errorf("with conditions: %v, %d events", err, strings.Count(out.String(), "\n"))
 	}
 }
 

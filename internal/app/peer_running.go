@@ -3,6 +3,7 @@ package app
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -115,7 +116,10 @@ func (s *remoteScan) page(ctx context.Context) (page []event.Event, err error) {
 }
 
 func (s *remoteScan) open(ctx context.Context) error {
-	q := filterQuery(s.filter)
+	q, err := filterQuery(s.filter)
+	if err != nil {
+		return err
+	}
 	if !s.after.Timestamp.IsZero() {
 		q.Set("cursor", httpapi.Cursor(s.after))
 	}
@@ -137,7 +141,10 @@ func (s *remoteScan) drop() {
 
 // parquet has the service write the file, which for the embedded database is many times faster.
 func (p *runningPeer) parquet(ctx context.Context, f store.Filter, path string) (done bool, err error) {
-	q := filterQuery(f)
+	q, err := filterQuery(f)
+	if err != nil {
+		return false, err
+	}
 	q.Set("format", string(transfer.Parquet))
 	res, err := p.ask(ctx, http.MethodGet, "/api/analytics/events/export?"+q.Encode(), "", nil)
 	if err != nil {
@@ -148,7 +155,7 @@ func (p *runningPeer) parquet(ctx context.Context, f store.Filter, path string) 
 }
 
 // filterQuery are the parameters of GET /events that select the same.
-func filterQuery(f store.Filter) url.Values {
+func filterQuery(f store.Filter) (url.Values, error) {
 	q := url.Values{}
 	for name, value := range map[string]string{
 		"event_type": f.EventType, "event_name": f.EventName, "user_id": f.UserID,
@@ -169,5 +176,10 @@ func filterQuery(f store.Filter) url.Values {
 			q.Set(name, at.UTC().Format(time.RFC3339Nano))
 		}
 	}
-	return q
+	if len(f.Where) == 0 {
+		return q, nil
+	}
+	where, err := json.Marshal(f.Where)
+	q.Set("where", string(where))
+	return q, err
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -126,9 +127,25 @@ func TestChangesRefuseBadBodies(t *testing.T) {
 	}
 }
 
+// TestABreakdownOfNobodyIsAList: who asked for groups need not look whether there are any.
+func TestABreakdownOfNobodyIsAList(t *testing.T) {
+	w := newWorld(t)
+	for body, want := range map[string]bool{
+		`{"steps":[{"event_name":"never"}],"breakdown":"properties.plan"}`: true, `{"steps":[{"event_name":"never"}]}`: false,
+	} {
+		if got := w.post(t, "/api/analytics/events/funnel", body).want(200).body; strings.Contains(got, `"groups":[]`) != want || strings.Contains(got, `"groups"`) != want {
+			t.Errorf("%s answered %s", body, got)
+		}
+	}
+}
+
 func TestConfigRefusesWith400(t *testing.T) {
 	w := newWorld(t)
-	before := w.get(t, "/api/analytics/stats").want(200).json()["config"]
+	stats := w.get(t, "/api/analytics/stats").want(200).json()
+	before := stats["config"]
+	if got := stats["storage"].(map[string]any)["property_columns"]; fmt.Sprint(got) != "[properties.plan]" {
+		t.Errorf("properties with columns: %v", got)
+	}
 	for body, location := range map[string]string{
 		`{"bufer_size":1}`:                            "/bufer_size",
 		`{"buffer_size":0}`:                           "/buffer_size",

@@ -238,7 +238,9 @@ func (m *memory) Once(_ context.Context, compact bool) (upkeep.Report, error) {
 	return upkeep.Report{Compacted: compact}, m.storeErr
 }
 
-func (m *memory) Size() (store.Size, bool) { return store.Size{Events: 4, Bytes: 900, Live: 401}, true }
+func (m *memory) Size() (store.Size, bool) {
+	return store.Size{Events: 4, Bytes: 900, Live: 401, Columns: []string{"properties.plan"}}, true
+}
 
 func (m *memory) WritesParquet() bool { return false }
 

@@ -17,6 +17,7 @@ type FilterInput struct {
 	Tags      []string `query:"tags,explode" nullable:"false" doc:"All of them; repeated or separated by commas"`
 	StartDate string   `query:"start_date" doc:"RFC 3339 or YYYY-MM-DD"`
 	EndDate   string   `query:"end_date" doc:"RFC 3339 or YYYY-MM-DD; not in the range"`
+	Where     string   `query:"where" doc:"JSON list of {field, op, value} as questions have it"`
 }
 
 // filter is what the parameters select.
@@ -43,5 +44,6 @@ func (s *Server) filter(p *params, in *FilterInput) store.Filter {
 		p.fail("tags", "are more than an event can have")
 	}
 	f.Start, f.End = p.span("start_date", in.StartDate, "end_date", in.EndDate)
+	f.Where = p.where("where", in.Where)
 	return f
 }

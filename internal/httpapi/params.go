@@ -1,11 +1,13 @@
 package httpapi
 
 import (
+	"errors"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/question"
 )
 
 // params reads text parameters and collects what is wrong with them, by name.
@@ -29,6 +31,17 @@ func (p *params) text(name, value string) string {
 		p.fail(name, "must be valid UTF-8 without NUL")
 	}
 	return value
+}
+
+// where reads the conditions that questions have.
+func (p *params) where(name, value string) []question.Condition {
+	var q question.Parser
+	list := q.Where(name, []byte(value))
+	var fault *errs.Error
+	if errors.As(q.Err(), &fault) {
+		p.faults = append(p.faults, fault.Fields...)
+	}
+	return list
 }
 
 // instant reads RFC 3339 or YYYY-MM-DD, which is the start of that day in UTC. Empty is zero.

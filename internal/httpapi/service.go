@@ -24,6 +24,8 @@ type StorageAnswer struct {
 	Events        int64   `json:"events" doc:"On PostgreSQL by the server's statistics"`
 	Bytes         int64   `json:"bytes" doc:"On disk, with what deleted events left"`
 	BytesPerEvent float64 `json:"bytes_per_event" doc:"Of what the events that are there need"`
+	// PropertyColumns is there on the embedded database only.
+	PropertyColumns []string `json:"property_columns,omitempty" nullable:"false" doc:"Properties that have columns of their own, as questions name them: questions by these are answered faster"`
 }
 
 // ConfigAnswer is the answer of POST /config.
@@ -112,7 +114,7 @@ func (s *Server) storage() *StorageAnswer {
 	if !known {
 		return nil
 	}
-	a := &StorageAnswer{Events: z.Events, Bytes: z.Bytes}
+	a := &StorageAnswer{Events: z.Events, Bytes: z.Bytes, PropertyColumns: z.Columns}
 	if z.Events > 0 {
 		a.BytesPerEvent = math.Round(float64(z.Live)/float64(z.Events)*10) / 10
 	}

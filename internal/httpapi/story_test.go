@@ -153,8 +153,8 @@ func TestListWalksAllPagesOnce(t *testing.T) {
 	var events []string
 	for i := range total {
 		// Many share a time: the cursor must not lose or repeat those.
-		events = append(events, fmt.Sprintf(`{"event_name":"n%d","event_id":"e%03d","user_id":"u%d","timestamp":"2026-03-%02dT00:00:00Z","tags":["t%d","all"]}`,
-			i%3, i, i%5, 1+i/60, i%2))
+		events = append(events, fmt.Sprintf(`{"event_name":"n%d","event_id":"e%03d","user_id":"u%d","timestamp":"2026-03-%02dT00:00:00Z","tags":["t%d","all"],"properties":{"n":%d}}`,
+			i%3, i, i%5, 1+i/60, i%2, i))
 	}
 	w.post(t, "/api/analytics/events/batch", `{"events":[`+strings.Join(events, ",")+`]}`).want(201)
 
@@ -175,6 +175,8 @@ func TestListWalksAllPagesOnce(t *testing.T) {
 		{"event_type=custom&processed=false&limit=1000", total, 1},
 		{"processed=true", 0, 1},
 		{"session_id=none", 0, 1},
+		{"limit=7&where=" + url.QueryEscape(`[{"field":"properties.n","op":"<","value":20}]`), 20, 3},
+		{"event_name=n2&where=" + url.QueryEscape(`[{"field":"user_id","op":"in","value":["u1","u2"]},{"field":"properties.n","op":">=","value":100.5}]`), 20, 1},
 	} {
 		ids, pages := w.walk(t, c.query)
 		seen := map[string]bool{}
@@ -183,6 +185,12 @@ func TestListWalksAllPagesOnce(t *testing.T) {
 		}
 		if len(ids) != c.want || len(seen) != c.want || pages != c.pages {
 			t.Errorf("%s: %d events, %d different, %d pages; want %d on %d", c.query, len(ids), len(seen), pages, c.want, c.pages)
+		}
+	}
+	for _, path := range []string{"/api/analytics/events", "/api/analytics/events/export"} {
+		bad := w.get(t, path+"?where="+url.QueryEscape(`[{"field":"sesame","op":"="}]`)).problem(422)
+		if told := fmt.Sprint(bad); !strings.Contains(told, "where/0/field") || strings.Contains(told, "sesame") {
+			t.Errorf("%s answered %s", path, told)
 		}
 	}
 	st := w.get(t, "/api/analytics/events/stats?start_date=2026-03-01&end_date=2026-04-01").want(200).json()

@@ -64,7 +64,7 @@ type FunnelGroup struct {
 type FunnelAnswer struct {
 	Quality
 	Steps  []FunnelStep  `json:"steps" nullable:"false"`
-	Groups []FunnelGroup `json:"groups,omitempty,omitzero" nullable:"false" doc:"Where a breakdown was asked for: most actors first"`
+	Groups []FunnelGroup `json:"groups,omitzero" nullable:"false" doc:"Where a breakdown was asked for: most actors first"`
 }
 
 // Hit is an event that matches steps of a funnel: Pack made it.

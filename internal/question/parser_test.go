@@ -1,6 +1,7 @@
 package question_test
 
 import (
+	"encoding/json"
 	"errors"
 	"reflect"
 	"strings"
@@ -165,6 +166,14 @@ func FuzzWhere(f *testing.F) {
 		}
 		if len(list) > question.MaxConditions {
 			t.Fatalf("%d conditions", len(list))
+		}
+		written, err := json.Marshal(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var second question.Parser
+		if back := second.Where("where", written); second.Err() != nil || len(list) > 0 && !reflect.DeepEqual(back, list) {
+			t.Errorf("%s reads back as %+v, %v; it was %+v", written, back, second.Err(), list)
 		}
 		for _, c := range list {
 			again, fault := question.ParseField(c.Field.String())

@@ -50,6 +50,36 @@ type condition struct {
 	Value json.RawMessage `json:"value"`
 }
 
+// MarshalJSON writes the condition as Where reads it.
+func (c Condition) MarshalJSON() ([]byte, error) {
+	value := c.Value.plain()
+	if c.Op == In {
+		list := make([]any, len(c.List))
+		for i := range c.List {
+			list[i] = c.List[i].plain()
+		}
+		value = list
+	}
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(condition{Field: c.Field.String(), Op: c.Op, Value: raw})
+}
+
+// plain is the value as JSON has it.
+func (w *Value) plain() any {
+	switch w.Kind {
+	case Number:
+		return w.Number
+	case Bool:
+		return w.Bool
+	case Time:
+		return w.Time.UTC().Format(time.RFC3339Nano)
+	}
+	return w.Text
+}
+
 // Where reads a JSON list of {field, op, value}; empty text is no condition.
 func (p *Parser) Where(location string, raw []byte) []Condition {
 	if len(bytes.TrimSpace(raw)) == 0 || string(bytes.TrimSpace(raw)) == "null" {

@@ -16,6 +16,8 @@ type compiler struct {
 	own  []string          // the same for those that have columns of their own
 	need int               // how many such columns a row must have for them
 	name map[string]string // of a property's column in json, by the property
+	// inline writes properties out where they are needed, for statements that read events themselves.
+	inline bool
 }
 
 func newCompiler(d dialect) *compiler {
@@ -33,6 +35,9 @@ func (c *compiler) column(f question.Field) string {
 	}
 	if len(f.Path) == 0 {
 		return column
+	}
+	if c.inline {
+		return "(" + c.d.extract(column, f.Path, &c.args) + ")"
 	}
 	key := f.String()
 	name, ok := c.name[key]

@@ -92,6 +92,8 @@ type questionDialect interface {
 	// ownColumn is the column that has the JSON value of a property in those rows whose number of such
 	// columns is above its place; ok is false where it has none.
 	ownColumn(f question.Field) (name string, place int, ok bool)
+	// ownFields are the properties that have such columns, in the order of these.
+	ownFields() []string
 	// extract is the JSON value at a path of keys in a column; it does not enter arrays.
 	extract(column string, path []string, args *arguments) string
 	// jsonExists, jsonIsText, jsonText, jsonNumber and jsonBool take such a value: whether it is

@@ -135,6 +135,14 @@ func (d *duck) ownColumn(f question.Field) (name string, place int, ok bool) {
 	return ownName(place), place, place >= 0
 }
 
+func (d *duck) ownFields() []string {
+	var list []string
+	for _, key := range d.own.columns() {
+		list = append(list, question.Field{Column: question.Properties, Path: []string{key}}.String())
+	}
+	return list
+}
+
 // observe looks at events that were stored. When it has seen enough it gives columns to the
 // properties that deserve one.
 func (d *duck) observe(ctx context.Context, s *Store, events []event.Event) error {

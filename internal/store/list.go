@@ -13,13 +13,21 @@ import (
 
 // List returns the events a filter selects, newest first by (Timestamp, ID), from after the page's
 // place. A page's limit is at least 1. Without an index over time it is read by spans, so that a page
-// costs what lies near it; an event that is stored meanwhile may be missing.
+// costs what lies near it; an event that is stored meanwhile may be missing. A list with conditions
+// may have to look at every event, so it takes its turn with the questions.
 func (s *Store) List(ctx context.Context, f Filter, p Page) ([]event.Event, error) {
 	if p.Limit < 1 {
 		return nil, errs.New(errs.Internal, "a page needs a limit")
 	}
 	if err := checkTexts(append(f.texts(), p.EventID)...); err != nil {
 		return nil, err
+	}
+	if len(f.Where) > 0 {
+		release, err := s.slot(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
 	}
 	if s.d.columnar() {
 		return s.listBack(ctx, f, p)
@@ -126,5 +134,8 @@ func (f *Filter) conditions(d dialect, args *arguments) ([]string, error) {
 			list = append(list, bound.column+args.bind(micro(bound.at)))
 		}
 	}
+	c := compiler{d: d, args: *args, inline: true}
+	list = append(list, c.where(f.Where)...)
+	*args = c.args
 	return list, nil
 }

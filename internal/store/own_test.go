@@ -77,13 +77,13 @@ func (o *owner) breakdown(by string) string {
 func TestFrequentPropertiesGetColumns(t *testing.T) {
 	o := newOwner(t)
 	for range 40 {
-		o.send(`{"plan":"pro","path":"/a","size":1,"note":"a text of much more than twenty-four characters","deep":{"a":1}}`)
+		o.send(`{"plan":"pro","path":"/a","si.ze":1,"note":"a text of much more than twenty-four characters","deep":{"a":1}}`)
 	}
 	o.send(`{"rare":1}`)
 	if got := o.rows("owned > 0"); len(got) != 1 || got[0] != "2 <nil> <nil> <nil> <nil> <nil> <nil>" {
 		t.Errorf("rows with columns: %q", got)
 	}
-	o.send(`{"size":1.0,"path":"/b"}`, ``, `{"path":"/\u0061"}`, `{"path":"/c","path":"/d"}`, `{"size":[1],"path":"/a"}`, `{"path":null}`)
+	o.send(`{"si.ze":1.0,"path":"/b"}`, ``, `{"path":"/\u0061"}`, `{"path":"/c","path":"/d"}`, `{"si.ze":[1],"path":"/a"}`, `{"path":null}`)
 	want := []string{
 		"2 <nil> <nil> <nil> <nil> <nil> <nil>", "2 \"/b\" 1.0 <nil> <nil> <nil> <nil>", "2 <nil> <nil> <nil> <nil> <nil> <nil>",
 		"2 null <nil> <nil> <nil> <nil> <nil>",
@@ -93,7 +93,7 @@ func TestFrequentPropertiesGetColumns(t *testing.T) {
 	}
 	for range 2 {
 		for by, want := range map[string]string{
-			"properties.path": "/a=42 <nil>=3 /b=1 /c=1 ", "properties.size": "1=41 <nil>=6 ", "properties.rare": "<nil>=46 1=1 ",
+			"properties.path": "/a=42 <nil>=3 /b=1 /c=1 ", `properties.si\.ze`: "1=41 <nil>=6 ", "properties.rare": "<nil>=46 1=1 ",
 		} {
 			if got := o.breakdown(by); got != want {
 				t.Errorf("by %s: %s, want %s", by, got, want)
@@ -101,6 +101,9 @@ func TestFrequentPropertiesGetColumns(t *testing.T) {
 		}
 		must(t, o.Close()) // what has a column is known after a restart
 		o.Store = open(t, o.cfg)
+	}
+	if z, err := o.Size(t.Context()); err != nil || !slices.Equal(z.Columns, []string{"properties.path", `properties.si\.ze`}) {
+		t.Errorf("told of the columns of %q, %v", z.Columns, err)
 	}
 	o.send(`{"path":"/e"}`)
 	if got := o.rows("event_id = 'e0048'"); len(got) != 1 || got[0] != `2 "/e" <nil> <nil> <nil> <nil> <nil>` {

@@ -17,6 +17,8 @@ func (*postgres) acquaint(context.Context, sqlx.QueryerContext) error { return n
 
 func (*postgres) ownColumn(question.Field) (name string, place int, ok bool) { return "", 0, false }
 
+func (*postgres) ownFields() []string { return nil }
+
 // extract goes from key to key. The operator for whole paths would enter arrays by number.
 func (*postgres) extract(column string, path []string, args *arguments) string {
 	for _, key := range path {

@@ -94,8 +94,8 @@ type serialized struct {
 // the names of the statement's common table expressions, which must not be those of tables.
 func checkStatement(answer []byte, offset int) (ctes []string, err error) {
 	var tree serialized
-	if err := json.Unmarshal(answer, &tree); err != nil {
-		return nil, errs.Wrap(errs.Internal, "the parser's answer cannot be read", err)
+	if err := json.Unmarshal(answer, &tree); err != nil { // as where it writes infinity, which JSON has not
+		return nil, errs.Wrap(errs.Invalid, "the SQL has a number that is too large", err)
 	}
 	s := sandbox{offset: offset, ctes: map[string]bool{}}
 	switch {

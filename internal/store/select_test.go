@@ -75,7 +75,7 @@ func TestSelectStaysInItsBox(t *testing.T) {
 		t.Fatal(err)
 	}
 	attempts := []string{
-		``, `;`, `SELECT`, `SELEC 1`, `SELECT 1; SELECT 2`, `SELECT $1`, `SELECT ?`,
+		``, `;`, `SELECT`, `SELEC 1`, `SELECT 1; SELECT 2`, `SELECT $1`, `SELECT 1e400`, `SELECT -1e400 FROM events`, `SELECT ?`,
 		// other tables
 		`SELECT * FROM access_keys`, `SELECT * FROM ACCESS_KEYS`, `SELECT * FROM "access_keys"`, `SELECT * FROM main.access_keys`,
 		`SELECT * FROM tidemark.main.access_keys`, `SELECT * FROM tidemark.events`, `TABLE settings`, `FROM settings`, `SELECT * FROM dead_letters`,

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/question"
 )
 
 // Cursor is how far one journal stream has been stored and what became of its events so far.
@@ -62,6 +63,8 @@ type Filter struct {
 	Processed                                         *bool
 	Tags                                              []string // all of them
 	Start, End                                        time.Time
+	// Where are conditions that a question's Parser let through; all must hold.
+	Where []question.Condition `json:",omitempty"`
 }
 
 // Page is a place in a listing, newest first: events strictly after (Timestamp, EventID).

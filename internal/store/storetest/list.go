@@ -7,12 +7,15 @@ import (
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/question"
+	"github.com/tidemark-obs/tidemark/internal/question/questiontest"
 	"github.com/tidemark-obs/tidemark/internal/store"
 )
 
 func listStories() []story {
 	return []story{
 		{"every filter", everyFilter},
+		{"lists and scans with conditions", listConditions},
 		{"pages meet at equal timestamps", equalTimestamps},
 		{"pages go far back", farBack},
 		{"pages stay in place while events come in", pagesStay},
@@ -56,6 +59,42 @@ func everyFilter(b *bench) {
 		if got := b.ids(c.filter); !slices.Equal(got, c.want) {
 			b.Errorf("%s: got %v, want %v", name, got, c.want)
 		}
+	}
+}
+
+// listConditions selects by the conditions that questions have, beside other filters.
+func listConditions(b *bench) {
+	w := newWorkload(b, 5)
+	w.run(fewer(300, 150))
+	for range 15 {
+		f := store.Filter{Where: w.conditions()}
+		if w.r.IntN(3) == 0 {
+			f.EventName = "pay"
+		}
+		var selected []event.Event
+		for _, e := range w.events {
+			if (f.EventName == "" || e.Name == f.EventName) && questiontest.Match(&e, f.Where) {
+				selected = append(selected, e)
+			}
+		}
+		want := idsOf(inOrder(selected))
+		if got := idsOf(b.scan(f, store.Position{})); !slices.Equal(got, want) {
+			b.Errorf("%+v: scanned %d, want %d", f, len(got), len(want))
+		}
+		n, err := b.store.Count(b.Context(), f)
+		if b.ok(err); n != int64(len(want)) {
+			b.Errorf("%+v: counted %d, want %d", f, n, len(want))
+		}
+		slices.Reverse(want)
+		if got := b.pages(f, 1+w.r.IntN(60)); !slices.Equal(got, want) {
+			b.Errorf("%+v: listed %d, want %d", f, len(got), len(want))
+		}
+	}
+	if b.store.WritesParquet() {
+		f := store.Filter{Where: mustParse(b, func(p *question.Parser) []question.Condition {
+			return p.Where("where", []byte(`[{"field":"properties.plan","op":"in","value":["pro",42]}]`))
+		})}
+		b.ok(b.store.WriteParquet(b.Context(), f, func(string) error { return nil }))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/question/questiontest"
+	"github.com/tidemark-obs/tidemark/internal/store"
 )
 
 func questionStories() []story {
@@ -219,6 +220,10 @@ func everyCondition(b *bench) {
 					b.Fatalf("%s: %v", raw, err)
 				}
 				b.same(string(raw), got, questiontest.Breakdown(q, w.events))
+				n, err := b.store.Count(b.Context(), store.Filter{Where: where})
+				if want := len(questiontest.Select(w.events, all, where)); err != nil || n != int64(want) {
+					b.Errorf("%s selects %d events, want %d; %v", raw, n, want, err)
+				}
 			}
 		}
 	}
