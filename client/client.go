@@ -287,9 +287,9 @@ func (c *Client) Stats() Stats {
 	return c.stats
 }
 
-// Flush returns when every event tracked before it has its verdict, or when ctx ends; then its
-// error says how many wait. It also ends the wait after a failed attempt, unless the service asked
-// for it.
+// Flush returns when every event tracked before it has its verdict, and OnRefused has been told, or
+// when ctx ends; then its error says how many wait. It also ends the wait after a failed attempt,
+// unless the service asked for it.
 func (c *Client) Flush(ctx context.Context) error {
 	if c == nil || c.queue == nil {
 		return nil

@@ -175,7 +175,7 @@ func TestTheServiceSaysWhenToComeBack(t *testing.T) {
 			t.Errorf("came back %v after the start", d)
 		}
 	})
-	for header, want := range map[string]time.Duration{"": 0, "-1": 0, "soon": 0, "999999": time.Hour, "0": 0} {
+	for header, want := range map[string]time.Duration{"": 0, "-1": 0, "soon": 0, "999999": time.Hour, "99999999999999999999": time.Hour, "0": 0, "3": 3 * time.Second} {
 		if got := retryAfter(header, time.Now()); got != want {
 			t.Errorf("Retry-After %q is %v", header, got)
 		}

@@ -30,7 +30,7 @@ type MiddlewareConfig struct {
 	Public bool
 
 	// Route names the route of a request once it was served, such as "GET /users/{id}"; what
-	// http.ServeMux found, or SetRoute said, when nil.
+	// http.ServeMux found, or SetRoute or Routed said, when nil.
 	Route func(*http.Request) string
 
 	// Headers in which a proxy that you trust says who the caller is; empty = none. The context
@@ -56,8 +56,8 @@ type MiddlewareConfig struct {
 // Middleware returns what measures every request of a server: by otelhttp as a histogram and a
 // span, and as an api_request or api_error event. Put it around the router, not behind it.
 //
-// A panic is counted as a 500 and goes on. The ResponseWriter keeps Flusher, Hijacker, Pusher and
-// ReaderFrom, and leads http.ResponseController to the rest.
+// A panic is counted as a 500 and goes on. The ResponseWriter keeps Flusher, Hijacker, Pusher,
+// ReaderFrom and CloseNotifier, and leads http.ResponseController to the rest.
 func (c *Client) Middleware(m MiddlewareConfig) func(http.Handler) http.Handler {
 	w := &middleware{c: c, m: m, events: !c.idle() && !m.NoEvents}
 	if w.m.ServerName == "" {
@@ -69,7 +69,7 @@ func (c *Client) Middleware(m MiddlewareConfig) func(http.Handler) http.Handler 
 	if m.Propagator == nil {
 		w.m.Propagator = otel.GetTextMapPropagator()
 	}
-	w.watches = w.events || !m.NoHeaders
+	w.watches = w.events || !m.NoHeaders || m.Route == nil
 	w.cut = newCutShort(w.m.MeterProvider, w.m.ServerName)
 	return w.wrap
 }
@@ -212,6 +212,22 @@ func SetRoute(ctx context.Context, route string) {
 	if who := identityOf(ctx); who != nil && who.request != nil {
 		who.request.route.Store(&route)
 	}
+}
+
+// Routed goes around a router, such as http.ServeMux, that leaves the route in the request's Pattern,
+// where a handler between Middleware and the router passes on a copy of the request: r.WithContext,
+// http.TimeoutHandler and http.StripPrefix make one, and Middleware does not see what is noted in it.
+// Of routers within each other the innermost counts, and SetRoute before all.
+func Routed(router http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			who, route := identityOf(r.Context()), r.Pattern
+			if who != nil && who.request != nil && route != "" {
+				who.request.route.CompareAndSwap(nil, &route)
+			}
+		}()
+		router.ServeHTTP(w, r)
+	})
 }
 
 // RequestID is the X-Request-ID of the request that ctx belongs to; empty outside Middleware.

@@ -280,64 +280,6 @@ func TestAConnectionCanBeTakenOver(t *testing.T) {
 	}
 }
 
-// bare is a ResponseWriter that can nothing but what it must.
-type bare struct{ http.ResponseWriter }
-
-// TestTheWriterCanWhatTheServersCan compares what handlers see with and without the middleware.
-func TestTheWriterCanWhatTheServersCan(t *testing.T) {
-	skills := func(w http.ResponseWriter) string {
-		_, f := w.(http.Flusher)
-		_, h := w.(http.Hijacker)
-		_, p := w.(http.Pusher)
-		_, r := w.(io.ReaderFrom)
-		return fmt.Sprint(f, h, p, r)
-	}
-	h := (*Client)(nil).Middleware(MiddlewareConfig{})
-	ask := func(around func(http.Handler) http.Handler, http2 bool, strip bool) (got string) {
-		inner := around(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			got = skills(w)
-			if !strip {
-				if err := http.NewResponseController(w).EnableFullDuplex(); err != nil && !http2 {
-					t.Errorf("the controller: %v", err)
-				}
-			}
-			if n, err := io.Copy(w, strings.NewReader("copied")); n != 6 || err != nil {
-				t.Error(n, err)
-			}
-		}))
-		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strip {
-				w = bare{w}
-			}
-			inner.ServeHTTP(w, r)
-		}))
-		s.EnableHTTP2 = http2
-		if http2 {
-			s.StartTLS()
-		} else {
-			s.Start()
-		}
-		defer s.Close()
-		res, err := s.Client().Get(s.URL)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if text, _ := io.ReadAll(res.Body); string(text) != "copied" {
-			t.Errorf("%q", text)
-		}
-		_ = res.Body.Close()
-		return got
-	}
-	for _, http2 := range []bool{false, true} {
-		for _, strip := range []bool{false, true} {
-			plain := ask(func(h http.Handler) http.Handler { return h }, http2, strip)
-			if got := ask(h, http2, strip); got != plain {
-				t.Errorf("HTTP/2 %v, bare %v: %s, without %s", http2, strip, got, plain)
-			}
-		}
-	}
-}
-
 func TestSampling(t *testing.T) {
 	s := newSite(t, MiddlewareConfig{SampleRate: 0.3, SampleRates: map[string]float64{"GET /all": 1, "GET /none": 0}, UserHeader: "X-User"}, false,
 		map[string]http.HandlerFunc{"GET /some": func(w http.ResponseWriter, r *http.Request) {
@@ -454,4 +396,51 @@ func TestMiddlewareIsFrugal(t *testing.T) {
 		t.Errorf("%v allocations a request, bare otelhttp has %v", whole, bare)
 	}
 	t.Logf("%v allocations a request, bare otelhttp has %v", whole, bare)
+}
+
+// TestRoutesBehindCopies has handlers between middleware and router that pass on a copy.
+func TestRoutesBehindCopies(t *testing.T) {
+	inner := http.NewServeMux()
+	inner.HandleFunc("GET /users/{id}", func(_ http.ResponseWriter, r *http.Request) {
+		if r.PathValue("id") == "0" {
+			panic(http.ErrAbortHandler)
+		}
+	})
+	inner.HandleFunc("GET /named", func(_ http.ResponseWriter, r *http.Request) { SetRoute(r.Context(), "GET /chosen/{x}") })
+	known := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(w, r.WithContext(WithUser(r.Context(), "u1")))
+		})
+	}
+	outer := http.NewServeMux()
+	outer.Handle("/api/", http.StripPrefix("/api", Routed(inner)))
+	for name, m := range map[string]MiddlewareConfig{"events": {}, "metrics alone": {NoEvents: true, NoHeaders: true}} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, m, false, map[string]http.HandlerFunc{"/": known(Routed(outer)).ServeHTTP})
+			for _, path := range []string{"/api/users/0", "/api/users/7", "/api/named", "/nowhere"} { // the panic on a new connection: the transport tries no second time
+				s.get(t, "GET", path, nil, nil)
+			}
+			var got []string
+			for _, e := range s.events(t) {
+				got = append(got, fmt.Sprint(e["path"], " ", e["status_code"], " ", e["user_id"]))
+			}
+			want := []string{"/users/{id} 500 u1", "/users/{id} 200 u1", "/chosen/{x} 200 u1", "/ 404 u1"}
+			if m.NoEvents {
+				want = nil
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%q", got)
+			}
+			routes := map[string]uint64{}
+			for key, n := range s.series(t) {
+				_, rest, _ := strings.Cut(key, "http.route=")
+				route, _, _ := strings.Cut(rest, ",")
+				routes[route] += n
+			}
+			if want := map[string]uint64{"/users/{id}": 2, "/chosen/{x}": 1, "/": 1}; !maps.Equal(routes, want) {
+				t.Errorf("series of %v", routes)
+			}
+		})
+	}
+	Routed(inner).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/users/7", nil)) // outside Middleware
 }

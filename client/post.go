@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -40,7 +41,6 @@ type poster struct {
 	cfg  *Config
 	http *http.Client
 	url  string
-	body bytes.Buffer
 	gzip *gzip.Writer
 }
 
@@ -57,8 +57,8 @@ func newPoster(c *Config, h *http.Client) *poster {
 func (p *poster) send(ctx context.Context, b *batch, which []int) answer {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
-	zipped := p.write(b, which)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(p.body.Bytes()))
+	body, zipped := p.write(b, which)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
 	if err != nil {
 		return answer{kind: again, cause: err.Error()}
 	}
@@ -82,17 +82,22 @@ func (p *poster) send(ctx context.Context, b *batch, which []int) answer {
 	return judge(res, text, b, which)
 }
 
-// write puts the events into p.body, compressed where that pays.
-func (p *poster) write(b *batch, which []int) (zipped bool) {
+// write makes the body of a request, compressed where that pays. It is a new one each time: a
+// transport may still read the last one when its answer is there.
+func (p *poster) write(b *batch, which []int) (body []byte, zipped bool) {
+	const ratio = 4 // of what is saved, at least as a rule
 	size := len("[]")
 	for _, i := range which {
 		size += len(b.event(i)) + 1
 	}
-	p.body.Reset()
-	var w io.Writer = &p.body
+	var buf bytes.Buffer
+	var w io.Writer = &buf
 	if zipped = size >= gzipFrom; zipped {
-		p.gzip.Reset(&p.body)
+		buf.Grow(size / ratio)
+		p.gzip.Reset(&buf)
 		w = p.gzip
+	} else {
+		buf.Grow(size)
 	}
 	// Nothing here can fail: it all goes to memory.
 	sep := []byte("[")
@@ -105,7 +110,7 @@ func (p *poster) write(b *batch, which []int) (zipped bool) {
 	if zipped {
 		_ = p.gzip.Close()
 	}
-	return zipped
+	return buf.Bytes(), zipped
 }
 
 // judge reads an answer. Only what Tidemark itself says of the events is a verdict: a wrong key, a
@@ -207,8 +212,9 @@ func retryAfter(header string, now time.Time) time.Duration {
 	if header == "" {
 		return 0
 	}
-	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
-		return min(time.Duration(seconds)*time.Second, mostWait)
+	// A number that is too large to be one is the largest here.
+	if seconds, err := strconv.ParseUint(header, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(seconds, uint64(mostWait/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(header); err == nil {
 		return min(max(at.Sub(now), 0), mostWait)

@@ -86,11 +86,18 @@ func (s *sender) take() bool {
 	return true
 }
 
-// settle counts the verdicts and reports the refusals.
+// settle reports the refusals, then counts the verdicts: whom Flush lets go has been told.
 func (s *sender) settle() {
 	c, b := s.c, &s.batch
+	for i, v := range b.verdicts {
+		if v == refused {
+			event := append([]byte(nil), b.event(i)...)
+			c.report(Refusal{EventID: idOf(event), Reason: b.reasons[i], Event: event})
+		}
+	}
 	n := uint64(len(b.events))
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.queue.settle(b)
 	c.stats.Sent += b.count(sent)
 	c.stats.Sampled += b.count(sampled)
@@ -98,13 +105,6 @@ func (s *sender) settle() {
 	c.stats.Pending -= n
 	c.flying = 0
 	c.leave(n)
-	c.mu.Unlock()
-	for i, v := range b.verdicts {
-		if v == refused {
-			event := append([]byte(nil), b.event(i)...)
-			c.report(Refusal{EventID: idOf(event), Reason: b.reasons[i], Event: event})
-		}
-	}
 }
 
 // deliver tries until each of these events has a verdict. Its error is that of ctx.

@@ -184,6 +184,29 @@ func TestASpoolThatIsSpoiltInUse(t *testing.T) {
 	}
 }
 
+// TestASpoolThatCannotBeWritten takes the file away from under the client: that event is lost and
+// counted, and what follows goes to another file.
+func TestASpoolThatCannotBeWritten(t *testing.T) {
+	dir := t.TempDir()
+	c := (&fake{hold: make(chan struct{})}).client(t, spooled(dir))
+	c.Track(t.Context(), "e", nil, EventID("before"))
+	s := c.queue.(*spool)
+	c.mu.Lock()
+	_ = s.active.Close()
+	c.mu.Unlock()
+	c.Track(t.Context(), "e", nil, EventID("lost"))
+	c.Track(t.Context(), "e", nil, EventID("after"))
+	if s := balanced(t, c); s.Dropped.IO != 1 || s.Pending != 2 {
+		t.Errorf("%+v", s)
+	}
+	abandon(t, c)
+	f := &fake{}
+	next := f.client(t, spooled(dir))
+	if s := closeNow(t, next); s.Recovered != 2 || f.accepted["before"] != 1 || f.accepted["after"] != 1 {
+		t.Errorf("%+v, %v", s, f.accepted)
+	}
+}
+
 func TestASpoolIsBounded(t *testing.T) {
 	for name, policy := range map[string]Policy{"newest": DropNewest, "oldest": DropOldest} {
 		t.Run(name, func(t *testing.T) {

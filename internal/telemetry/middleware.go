@@ -18,7 +18,8 @@ func (t *Telemetry) Middleware(next http.Handler, routes []string) (http.Handler
 	measure := here.Middleware(client.MiddlewareConfig{
 		MeterProvider: t.meters, TracerProvider: t.tracers, Propagator: t.propagator,
 		ServerName: "tidemark", Public: !t.trust, Served: describe,
-		NoHeaders: true, // the API answers with more than a middleware knows, and has its own
+		Route:     func(r *http.Request) string { return r.Pattern }, // there is nobody else to ask
+		NoHeaders: true,                                              // the API answers with more than a middleware knows, and has its own
 	})
 	return measure(next), nil
 }
