@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strconv"
@@ -33,15 +34,29 @@ type parquetReader struct {
 func newParquetReader(f *os.File) (*parquetReader, error) {
 	props := parquet.NewReaderProperties(memory.DefaultAllocator)
 	props.BufferedStreamEnabled = true // a column is read bit by bit, not a row group at once
-	src, err := file.NewParquetReader(unclosed{f}, file.WithReadProps(props))
+	var src *file.Reader
+	err := guarded(func() (err error) {
+		src, err = file.NewParquetReader(unclosed{f}, file.WithReadProps(props))
+		return err
+	})
 	if err != nil {
 		return nil, errs.Wrap(errs.Malformed, "the file is not readable as Parquet", err)
 	}
 	p := &parquetReader{file: src}
-	if err := p.open(); err != nil {
+	if err := guarded(p.open); err != nil {
 		return nil, errors.Join(err, src.Close())
 	}
 	return p, nil
+}
+
+// guarded makes an error of a panic: the library panics at some files that are damaged.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("damaged: %v", v)
+		}
+	}()
+	return f()
 }
 
 // unclosed keeps the file open: it is the caller's.
@@ -74,7 +89,11 @@ func (p *parquetReader) open() error {
 
 func (p *parquetReader) Next() (Row, error) {
 	for p.batch == nil || p.at == int(p.batch.NumRows()) {
-		batch, err := p.rows.Read()
+		var batch arrow.RecordBatch
+		err := guarded(func() (err error) {
+			batch, err = p.rows.Read()
+			return err
+		})
 		if errors.Is(err, io.EOF) {
 			return Row{}, io.EOF
 		}

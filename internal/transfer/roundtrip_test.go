@@ -2,8 +2,10 @@ package transfer
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -200,4 +202,109 @@ func FuzzCSV(f *testing.F) {
 		}
 		t.Fatal("more rows than bytes")
 	})
+}
+
+// TestParquetPagesOfManySizes reads pages of every length around the size of the reader's buffer: a
+// page that it took in two parts used to be unreadable.
+func TestParquetPagesOfManySizes(t *testing.T) {
+	random := rand.NewChaCha8([32]byte{1})
+	const first, last, step = 7_600, 8_600, 20
+	letters := make([]byte, last) // that do not compress
+	file, err := os.Create(filepath.Join(t.TempDir(), "events.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for size := first; size <= last; size += step {
+		if err := file.Truncate(0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = random.Read(letters)
+		want := awkward()[0]
+		want.Source = hex.EncodeToString(letters[:size])
+		w, err := NewWriter(Parquet, file, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Write([]event.Event{want}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r, err := NewReader(Parquet, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row, err := r.Next()
+		if err != nil || !bytes.Contains(row.JSON, []byte(want.Source)) {
+			t.Fatalf("a page of about %d bytes: %v", size, err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestDamagedParquet changes a file at one place after the other: it can be read or it cannot, and nothing
+// else happens.
+func TestDamagedParquet(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "events.parquet")
+	file, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := NewWriter(Parquet, file, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Write(awkward()), w.Close(), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried, refused := 0, 0
+	for i := 0; i < len(whole); i += 19 { // reaches each kind of field
+		for _, flip := range []byte{0x01, 0x80, 0xff} {
+			damaged := bytes.Clone(whole)
+			damaged[i] ^= flip
+			if err := os.WriteFile(name, damaged, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			tried++
+			if readAll(t, name) != nil {
+				refused++
+			}
+		}
+	}
+	if refused < tried/2 {
+		t.Errorf("only %d of %d damaged files were refused", refused, tried)
+	}
+}
+
+// readAll reads a Parquet file to its end, or to the first error.
+func readAll(t *testing.T, name string) error {
+	t.Helper()
+	file, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	r, err := NewReader(Parquet, file)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for {
+		if _, err := r.Next(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
 }
