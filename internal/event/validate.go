@@ -22,9 +22,9 @@ const (
 	lastSecond  = 253402300800 - 1 // 9999-12-31T23:59:59Z
 )
 
-// leastRate is the smallest sample rate. Much smaller ones have no finite inverse, and one event
-// of infinite weight would spoil every statistic it is part of.
-const leastRate = 1e-300
+// leastRate is the smallest sample rate. The squares of inverses are added up to an estimate's
+// variance, and one event whose square is infinite would spoil every statistic it is part of.
+const leastRate = 1e-100
 
 // farAhead is further than any clock is wrong by accident of its time zone.
 const farAhead = 24 * time.Hour

@@ -62,6 +62,7 @@ func TestValidateFindsEachProblemWhereItIs(t *testing.T) {
 		"sample rate 1.01":              {func(e *Event) { e.SampleRate = 1.01 }, []string{"/sample_rate"}},
 		"sample rate NaN":               {func(e *Event) { e.SampleRate = math.NaN() }, []string{"/sample_rate"}},
 		"sample rate without inverse":   {func(e *Event) { e.SampleRate = 5e-324 }, []string{"/sample_rate"}},
+		"sample rate without variance":  {func(e *Event) { e.SampleRate = 1e-160 }, []string{"/sample_rate"}},
 		"sample rate small":             {func(e *Event) { e.SampleRate = 0.001 }, nil},
 		"an empty event: all its flaws": {func(e *Event) { *e = Event{} }, []string{"/event_name", "/event_type", "/severity", "/timestamp", "/sample_rate"}},
 	} {

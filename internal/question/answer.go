@@ -54,7 +54,10 @@ func SampledBound(value, variance float64) float64 {
 // note makes a value one that JSON has, and the answer's quality no better than the cell's.
 func (q *Quality) note(c *Cell) {
 	if c.Value != nil && (math.IsNaN(*c.Value) || math.IsInf(*c.Value, 0)) {
-		c.Value = nil
+		c.Value, c.Bound = nil, 0
+	}
+	if math.IsNaN(c.Bound) || math.IsInf(c.Bound, 0) {
+		c.Bound = math.MaxFloat64
 	}
 	if c.Bound > 0 {
 		q.Exact, q.ErrorBound = false, max(q.ErrorBound, c.Bound)

@@ -27,6 +27,10 @@ func (s *Store) ask(ctx context.Context, fn func(context.Context, *sqlx.DB) erro
 			return errs.Wrap(errs.Invalid, "the question needs more memory than the database has for it; "+
 				"take a shorter range, more conditions, or a field with fewer values", err)
 		}
+		if err != nil && s.d.outOfRange(err) {
+			return errs.Wrap(errs.Invalid, "the numbers are too large, or too small, to be computed with; "+
+				"take conditions that leave such events out", err)
+		}
 		return err
 	})
 }

@@ -82,6 +82,8 @@ type dialect interface {
 	gaveUp(err error) bool
 	// tooLarge reports whether a query needed more memory or temporary disk than it may have.
 	tooLarge(err error) bool
+	// outOfRange reports whether a query met a number that a double does not hold.
+	outOfRange(err error) bool
 }
 
 // questionDialect is what differs in the SQL of questions. All of it is made of constant text and

@@ -109,6 +109,9 @@ func (*duck) collected(value any, each func(int64)) error {
 	return nil
 }
 
+// outOfRange: such a number is infinite here, and none in an answer.
+func (*duck) outOfRange(error) bool { return false }
+
 func (*duck) tooLarge(err error) bool {
 	var e *duckdb.Error
 	return errors.As(err, &e) && e.Type == duckdb.ErrorTypeOutOfMemory

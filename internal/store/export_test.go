@@ -28,6 +28,9 @@ func Vacuum(t testing.TB, s *Store) {
 	}
 }
 
+// Resident is the memory that this process has.
+var Resident = resident
+
 // TakeQuestionSlots makes it seem as if as many questions were under way as may be, until release.
 func TakeQuestionSlots(s *Store) (release func()) {
 	for range cap(s.slots) {

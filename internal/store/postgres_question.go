@@ -102,6 +102,11 @@ func (*postgres) collected(value any, each func(int64)) error {
 	return nil
 }
 
+func (*postgres) outOfRange(err error) bool {
+	var e *pq.Error
+	return errors.As(err, &e) && e.Code == "22003" // numeric_value_out_of_range
+}
+
 func (*postgres) tooLarge(err error) bool {
 	var e *pq.Error
 	// out_of_memory, and temp_file_limit, where the server has one

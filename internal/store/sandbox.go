@@ -82,6 +82,12 @@ var sandboxFunctions = words(
 	map_contains map_entries map_extract map_from_entries map_keys map_values struct_insert
 	coalesce if ifnull nullif typeof pg_typeof constant_or_null gen_random_uuid uuid version`)
 
+// sandboxConstant are arguments that must be written out, by their places: with texts from elsewhere
+// these functions would make products of what they are given, in one step that nothing can stop.
+var sandboxConstant = map[string][]int{
+	"replace": {2}, "regexp_replace": {2}, "array_to_string": {1}, "list_string_agg": {1}, "list_aggr": {1, 2}, "list_aggregate": {1, 2},
+}
+
 // serialized is what json_serialize_sql answers.
 type serialized struct {
 	Error      bool   `json:"error"`
@@ -198,9 +204,23 @@ func (s *sandbox) node(n map[string]any) {
 		if !sandboxFunctions[strings.ToLower(name)] || catalog != "" || schema != "" && schema != "main" {
 			s.refuseNode("calls a function that is not allowed", n)
 		}
+		s.constants(strings.ToLower(name), n)
 	}
 	for _, key := range sortedKeys(n) {
 		s.walk(n[key])
+	}
+}
+
+// constants refuses a call whose arguments are computed where they must not be.
+func (s *sandbox) constants(name string, n map[string]any) {
+	arguments, _ := n["children"].([]any)
+	for _, place := range sandboxConstant[name] {
+		if place >= len(arguments) {
+			continue
+		}
+		if argument, _ := arguments[place].(map[string]any); argument["class"] != "CONSTANT" {
+			s.refuseNode("calls a function with an argument that must be a text as it stands", n)
+		}
 	}
 }
 

@@ -51,6 +51,8 @@ func (s *Store) Select(ctx context.Context, text string, limit int) (Table, erro
 	statement := before + strings.TrimRight(text, "; \t\r\n") + "\n) AS asked LIMIT " + fmt.Sprint(limit+1)
 	ctx, cancel := context.WithTimeout(ctx, selectTime)
 	defer cancel()
+	ctx, stop := s.bounded(ctx)
+	defer stop()
 	var table Table
 	err := s.ask(ctx, func(ctx context.Context, db *sqlx.DB) error {
 		conn, err := db.Connx(ctx)
@@ -64,6 +66,9 @@ func (s *Store) Select(ctx context.Context, text string, limit int) (Table, erro
 		table, err = readOnly(ctx, conn, statement, limit)
 		return err
 	})
+	if err != nil && errors.Is(context.Cause(ctx), errGrown) {
+		return Table{}, errs.Wrap(errs.Invalid, "the SQL makes texts or lists that are too large; take fewer events, or shorter texts", err)
+	}
 	return table, err
 }
 
@@ -119,7 +124,7 @@ func readOnly(ctx context.Context, conn *sqlx.Conn, statement string, limit int)
 	}
 	table.Rows = [][]any{}
 	for size := 0; rows.Next(); {
-		if len(table.Rows) == limit || size > maxTableSize {
+		if len(table.Rows) == limit {
 			table.Truncated = true
 			return table, nil
 		}
@@ -133,6 +138,13 @@ func readOnly(ctx context.Context, conn *sqlx.Conn, statement string, limit int)
 		}
 		for i := range values {
 			values[i] = plainValue(values[i], &size)
+		}
+		if size > maxTableSize {
+			if len(table.Rows) == 0 {
+				return table, errs.New(errs.Invalid, "the first row of the answer alone has more than 8 MiB")
+			}
+			table.Truncated = true
+			return table, nil
 		}
 		table.Rows = append(table.Rows, values)
 	}

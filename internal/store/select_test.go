@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,15 +41,16 @@ func TestSelectAnswers(t *testing.T) {
 		"SELECT 1 -- a comment":       `[[1]]`,
 		`FROM range(3)`:               `[[0],[1],[2]]`,
 		`VALUES (1, NULL), (2, true)`: `[[1,null],[2,true]]`,
-		`WITH a AS (SELECT 2 AS n), b AS (SELECT n + 1 AS n FROM a) SELECT * FROM a, b`:                                              `[[2,3]]`,
-		`WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 3) SELECT sum(n)::INT FROM r`:                    `[[6]]`,
-		`SELECT json_extract_string(properties, '$.plan') AS plan, count(*) FROM main.events GROUP BY ALL ORDER BY 2 LIMIT 1`:        `[["pro",1000]]`,
-		`SELECT [1,2], {'a': 1}, map {'k': 1.5}, 1.5::DECIMAL(4,2), 'nan'::DOUBLE, '\xff'::BLOB, TIMESTAMP '2025-01-01', 2::HUGEINT`: `[[[1,2],{"a":1},{"k":1.5},1.5,null,"\\xff","2025-01-01T00:00:00Z","2"]]`,
-		`SELECT list_transform([1,2], lambda x: x * 2), [y + 1 for y in [1] if y > 0], nullif(1,1), coalesce(NULL, 3)`:               `[[[2,4],[2],null,3]]`,
-		`SELECT row_number() OVER (ORDER BY n), sum(n) OVER ()::INT FROM (VALUES (5)) v(n) QUALIFY true`:                             `[[1,5]]`,
-		`SELECT 'access_keys', '; DROP TABLE events'`:                                                                                `[["access_keys","; DROP TABLE events"]]`,
-		`SELECT 1 UNION ALL SELECT 2 ORDER BY 1 DESC`:                                                                                `[[2],[1]]`,
-		`SELECT * FROM (SELECT 1) AS access_keys`:                                                                                    `[[1]]`,
+		`WITH a AS (SELECT 2 AS n), b AS (SELECT n + 1 AS n FROM a) SELECT * FROM a, b`:                                                                        `[[2,3]]`,
+		`WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 3) SELECT sum(n)::INT FROM r`:                                              `[[6]]`,
+		`SELECT json_extract_string(properties, '$.plan') AS plan, count(*) FROM main.events GROUP BY ALL ORDER BY 2 LIMIT 1`:                                  `[["pro",1000]]`,
+		`SELECT [1,2], {'a': 1}, map {'k': 1.5}, 1.5::DECIMAL(4,2), 'nan'::DOUBLE, '\xff'::BLOB, TIMESTAMP '2025-01-01', 2::HUGEINT`:                           `[[[1,2],{"a":1},{"k":1.5},1.5,null,"\\xff","2025-01-01T00:00:00Z","2"]]`,
+		`SELECT list_transform([1,2], lambda x: x * 2), [y + 1 for y in [1] if y > 0], nullif(1,1), coalesce(NULL, 3)`:                                         `[[[2,4],[2],null,3]]`,
+		`SELECT row_number() OVER (ORDER BY n), sum(n) OVER ()::INT FROM (VALUES (5)) v(n) QUALIFY true`:                                                       `[[1,5]]`,
+		`SELECT 'access_keys', '; DROP TABLE events'`:                                                                                                          `[["access_keys","; DROP TABLE events"]]`,
+		`SELECT replace('abab', 'b', 'x'), regexp_replace('a1', '[0-9]', '', 'g'), array_to_string(['a', 'b'], '-'), list_aggr(['a', 'b'], 'string_agg', '/')`: `[["axax","a","a-b","a/b"]]`,
+		`SELECT 1 UNION ALL SELECT 2 ORDER BY 1 DESC`:                                                                                                          `[[2],[1]]`,
+		`SELECT * FROM (SELECT 1) AS access_keys`:                                                                                                              `[[1]]`,
 	} {
 		table, err := s.Select(t.Context(), sql, 10)
 		if err != nil {
@@ -110,6 +113,9 @@ func TestSelectStaysInItsBox(t *testing.T) {
 		`SELECT 1; DELETE FROM events`, `SELECT 1) AS x; DELETE FROM events; SELECT * FROM (SELECT 1`, `WITH d AS (DELETE FROM events RETURNING *) SELECT * FROM d`,
 		`BEGIN`, `COMMIT`, `ROLLBACK`, `CHECKPOINT`, `VACUUM`, `EXPLAIN SELECT 1`, `EXPLAIN ANALYZE DELETE FROM events`, `PREPARE p AS SELECT 1`, `EXECUTE p`, `SELECT 1 INTO x`,
 		// memory
+		`SELECT replace(event_id, 'e', event_id) FROM events`, `SELECT regexp_replace(event_id, '.', upper(event_id), 'g') FROM events`,
+		`SELECT array_to_string(list(event_id), any_value(event_id)) FROM events`, `SELECT list_aggr(['a'], 'string_agg', event_id) FROM events`,
+		`SELECT string_agg(event_id, '') FROM events, range(400)`,
 		`SELECT repeat('x', 1000000000)`, `SELECT lpad('x', 1000000000, 'y')`, `SELECT list_resize([1], 1000000000)`, `SELECT range(1000000000)`, `SELECT generate_series(1, 1000000000)`,
 		strings.Repeat("x", 10_001),
 	}
@@ -154,6 +160,22 @@ func TestSelectIsTimeBoxed(t *testing.T) {
 	}
 	if err := s.Ping(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSelectIsMemoryBoxed lets the process grow while something without an end is asked.
+func TestSelectIsMemoryBoxed(t *testing.T) {
+	var looks atomic.Int64
+	s := open(t, store.Config{Dir: t.TempDir(), Resident: func() (int64, bool) { return min(looks.Add(1), 4) << 28, true }})
+	_, err := s.Select(t.Context(), `SELECT count(*) FROM range(1000000000000)`, 1)
+	if !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), "too large") || looks.Load() != 4 {
+		t.Errorf("after %d looks: %v", looks.Load(), err)
+	}
+	if table, err := s.Select(t.Context(), `SELECT 1`, 1); err != nil || len(table.Rows) != 1 {
+		t.Errorf("afterwards: %v, %v", table, err)
+	}
+	if n, known := store.Resident(); runtime.GOOS == "linux" && (!known || n < 1<<20) {
+		t.Errorf("this process has %d bytes, %v", n, known)
 	}
 }
 

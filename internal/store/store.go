@@ -43,7 +43,9 @@ type Config struct {
 	Guest  bool
 	Logger *slog.Logger
 	Now    func() time.Time
-	Tracer trace.Tracer // nil = no spans
+	// Resident is how many bytes of memory the process has; nil = what the system says.
+	Resident func() (bytes int64, known bool)
+	Tracer   trace.Tracer // nil = no spans
 }
 
 func (c Config) withDefaults() Config {
@@ -76,6 +78,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Resident == nil {
+		c.Resident = resident
 	}
 	if c.Now == nil {
 		c.Now = time.Now

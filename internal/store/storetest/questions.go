@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"time"
 
+	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/question/questiontest"
 	"github.com/tidemark-obs/tidemark/internal/store"
@@ -18,6 +21,7 @@ func questionStories() []story {
 		{"series equal a recomputation", randomSeries},
 		{"breakdowns equal a recomputation", randomBreakdowns},
 		{"every condition", everyCondition},
+		{"numbers at the ends of what there is", farNumbers},
 	}
 }
 
@@ -229,6 +233,33 @@ func everyCondition(b *bench) {
 	}
 	if tried < fewer(200, 100) {
 		b.Errorf("only %d conditions tried", tried)
+	}
+}
+
+// farNumbers asks about the largest numbers that events may have, and the smallest sample rate.
+func farNumbers(b *bench) {
+	large, rare := at("large", 0), at("rare", 0)
+	large.Properties, rare.SampleRate = event.Object(`{"n":1.7976931348623157e308,"small":5e-324}`), 1e-100
+	larger := large
+	larger.ID = "larger"
+	b.commit(large, larger, rare)
+	for text, want := range map[string]float64{
+		"weighted": 1e100, "max:n": math.MaxFloat64, "min:small": math.SmallestNonzeroFloat64, "p50:n": math.MaxFloat64, "sum:n": math.Inf(1), "avg:n": math.Inf(1),
+	} {
+		q := &question.Breakdown{Span: question.Span{Start: epoch, End: epoch.Add(time.Hour), Zone: time.UTC}, Groups: 1, AsOf: epoch,
+			Metric: mustParse(b, func(p *question.Parser) question.Metric { return p.Metric("metric", text) }), By: question.Field{Column: question.EventName}}
+		a, err := b.store.Breakdown(b.Context(), q)
+		if math.IsInf(want, 0) { // nothing, or a reason
+			if err == nil && a.Rows[0].Metric != nil || err != nil && (!errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), "too large")) {
+				b.Errorf("%s: %+v, %v", text, a, err)
+			}
+			continue
+		}
+		b.ok(err)
+		_, unheard := json.Marshal(a)
+		if got := a.Rows[0].Metric; unheard != nil || got == nil || math.Abs(*got-want) > 1e-9*want {
+			b.Errorf("%s: %+v, %v, want %v", text, a, unheard, want)
+		}
 	}
 }
 

@@ -1,0 +1,62 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"strconv"
+	"time"
+)
+
+const (
+	// selectGrowth is by how much the process may grow while a SELECT of the user's own runs: the
+	// database does not count the texts and lists that a statement makes as it goes.
+	selectGrowth = 512 << 20
+	growthLook   = 10 * time.Millisecond
+)
+
+// errGrown is why a statement was ended.
+var errGrown = errors.New("the process grew too much")
+
+// bounded returns a context that ends, with errGrown as its cause, when the process has grown too
+// much. stop must be called.
+func (s *Store) bounded(ctx context.Context) (_ context.Context, stop func()) {
+	before, known := s.cfg.Resident()
+	if !known {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(growthLook)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if now, _ := s.cfg.Resident(); now-before > selectGrowth {
+				cancel(errGrown)
+				return
+			}
+		}
+	}()
+	return ctx, func() { cancel(nil); <-done }
+}
+
+// resident is how many bytes of memory the process has; false where the system does not tell.
+func resident() (int64, bool) {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0, false
+	}
+	fields := bytes.Fields(text)
+	if len(fields) < 2 {
+		return 0, false
+	}
+	pages, err := strconv.ParseInt(string(fields[1]), 10, 64)
+	return pages * int64(os.Getpagesize()), err == nil
+}
