@@ -76,9 +76,18 @@ func stop(t *testing.T, a *App) {
 
 func call(t *testing.T, a *App, method, path, body string) (int, map[string]any) {
 	t.Helper()
+	return callAs(t, a, "", method, path, body)
+}
+
+// callAs is call with an access key.
+func callAs(t *testing.T, a *App, key, method, path, body string) (int, map[string]any) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+a.Addr().String()+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if key != "" {
+		req.Header.Set("X-API-Key", key)
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {

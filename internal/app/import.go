@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,11 +51,10 @@ func (m Import) Run(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
-	var rows transfer.Reader
-	closing := nothing
-	defer func() { err = errors.Join(err, closing()) }()
+	var from source
+	defer func() { err = errors.Join(err, from.close()) }()
 	if !same { // what cannot be read is found before anything is started
-		if rows, closing, err = m.rows(ctx, cfg, same); err != nil {
+		if from, err = m.open(ctx, cfg, same); err != nil {
 			return err
 		}
 	}
@@ -69,11 +69,57 @@ func (m Import) Run(ctx context.Context, cfg Config) (err error) {
 	}
 	defer func() { err = errors.Join(err, to.close(ctx)) }()
 	if same {
-		if rows, closing, err = m.rows(ctx, cfg, same); err != nil {
+		if from, err = m.open(ctx, cfg, same); err != nil {
 			return err
 		}
 	}
-	return m.run(ctx, cfg, rows, to)
+	parts, direct := to.(*partsPeer)
+	if direct && from.store != nil {
+		if err := parts.store.InheritErasures(ctx, from.store); err != nil {
+			return fmt.Errorf("taking over who was erased: %w", err)
+		}
+	}
+	if err := m.run(ctx, cfg, from.rows, to); err != nil || !same || !direct {
+		return err
+	}
+	return m.inherit(ctx, parts, from.store)
+}
+
+// inherit takes over what the service has beside its events, which are stored. Destinations that it
+// knows then must not find those in the journal: they have had them.
+func (m Import) inherit(ctx context.Context, p *partsPeer, from *store.Store) error {
+	if err := p.app.pipeline.Forget(ctx); err != nil {
+		return fmt.Errorf("emptying the journal: %w", err)
+	}
+	to := p.store
+	err := to.InheritRollups(ctx, from)
+	switch {
+	case errs.Is(err, errs.Conflict):
+		fmt.Fprintln(m.Log, "not taken over: what roll-ups count of events that are gone, because the two databases hold different events")
+	case err != nil:
+		return fmt.Errorf("taking over roll-ups: %w", err)
+	}
+	if err := to.Inherit(ctx, from); err != nil {
+		return fmt.Errorf("taking over what there is beside events: %w", err)
+	}
+	fmt.Fprintln(m.Log, "taken over as well: access keys, settings, silences and the history of alerts, destinations, dead letters")
+	return nil
+}
+
+// source is what an import reads.
+type source struct {
+	rows   transfer.Reader
+	store  *store.Store // of another service that does not run; else nil
+	closes []func() error
+}
+
+// close ends all, the last first.
+func (s *source) close() error {
+	var all []error
+	for _, end := range slices.Backward(s.closes) {
+		all = append(all, end())
+	}
+	return errors.Join(all...)
 }
 
 // inPlace reports whether the source is the embedded database in the very data directory whose
@@ -127,64 +173,70 @@ func (Import) embedded(cfg Config) Config {
 	return source
 }
 
-func nothing() error { return nil }
-
 func isPostgres(s string) bool {
 	return strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://")
 }
 
-// rows opens what is to be read.
-func (m Import) rows(ctx context.Context, cfg Config, same bool) (transfer.Reader, func() error, error) {
+// open opens what is to be read.
+func (m Import) open(ctx context.Context, cfg Config, same bool) (source, error) {
 	if m.From != "" {
 		return m.fromService(ctx, cfg, same)
 	}
+	var s source
 	format, err := transfer.FormatOf(m.Format, m.Path)
 	if err != nil {
-		return nil, nothing, err
+		return s, err
 	}
-	in, closing := m.In, nothing
+	in := m.In
 	if m.Path != "-" {
 		f, err := os.Open(m.Path)
 		if err != nil {
-			return nil, nothing, fmt.Errorf("opening the file: %w", err)
+			return s, fmt.Errorf("opening the file: %w", err)
 		}
-		in, closing = f, f.Close
+		in, s.closes = f, append(s.closes, f.Close)
 	}
-	r, err := transfer.NewReader(format, in)
-	if err != nil {
-		return nil, nothing, errors.Join(err, closing())
+	if s.rows, err = transfer.NewReader(format, in); err != nil {
+		return source{}, errors.Join(err, s.close())
 	}
-	return r, func() error { return errors.Join(r.Close(), closing()) }, nil
+	s.closes = append(s.closes, s.rows.Close)
+	return s, nil
 }
 
 // fromService reads another service's events.
-func (m Import) fromService(ctx context.Context, cfg Config, same bool) (transfer.Reader, func() error, error) {
-	source := m.embedded(cfg)
+func (m Import) fromService(ctx context.Context, cfg Config, same bool) (source, error) {
+	other := m.embedded(cfg)
 	if isPostgres(m.From) {
-		source.Data.Dir, source.Database.URL = filepath.Join(cfg.Data.Dir, "no-service"), m.From
+		other.Data.Dir, other.Database.URL = filepath.Join(cfg.Data.Dir, "no-service"), m.From
 	} else {
 		if _, err := os.Stat(m.From); err != nil {
-			return nil, nothing, fmt.Errorf("opening the other service: %w", err)
+			return source{}, fmt.Errorf("opening the other service: %w", err)
 		}
-		source.Data.Dir = m.From
+		other.Data.Dir = m.From
 	}
 	var from peer
 	var err error
 	if same { // its lock is this command's, and its journal is empty
 		var s *store.Store
-		s, err = openStore(ctx, source, true, newLogger(m.Log, cfg.Log.Format, slog.LevelWarn), nil)
+		s, err = openStore(ctx, other, true, newLogger(m.Log, cfg.Log.Format, slog.LevelWarn), nil)
 		from = &storePeer{s}
 	} else {
-		from, err = openPeer(ctx, source, m.Log, false)
+		from, err = openPeer(ctx, other, m.Log, false)
 	}
 	if err != nil {
-		return nil, nothing, err
+		return source{}, err
 	}
-	closing := func() error { return from.close(ctx) }
+	s := source{closes: []func() error{func() error { return from.close(ctx) }}}
+	switch p := from.(type) {
+	case *storePeer:
+		s.store = p.store
+	case *partsPeer:
+		s.store = p.store
+	}
 	if err := from.settle(ctx); err != nil {
-		return nil, nothing, errors.Join(fmt.Errorf("storing what waits in the other service's journal: %w", err), closing())
+		return source{}, errors.Join(fmt.Errorf("storing what waits in the other service's journal: %w", err), s.close())
 	}
-	return &scanReader{ctx: ctx, next: from.scan(store.Filter{}, store.Position{})}, closing, nil
+	s.rows = &scanReader{ctx: ctx, next: from.scan(store.Filter{}, store.Position{})}
+	return s, nil
 }
 
 func (m Import) run(ctx context.Context, cfg Config, rows transfer.Reader, to peer) error {
@@ -197,7 +249,7 @@ func (m Import) run(ctx context.Context, cfg Config, rows transfer.Reader, to pe
 	var state *transfer.Progress
 	if m.State != "" {
 		var err error
-		if state, job.After, err = transfer.OpenProgress(m.State, m.source(cfg)); err != nil {
+		if state, job.After, err = transfer.OpenProgress(m.State, m.identity(cfg)); err != nil {
 			return err
 		}
 		job.Save = func(t transfer.Tally) error { return state.Save(t.Last) }
@@ -219,8 +271,8 @@ func (m Import) run(ctx context.Context, cfg Config, rows transfer.Reader, to pe
 	return err
 }
 
-// source tells one import from another.
-func (m Import) source(cfg Config) string {
+// identity tells one import from another.
+func (m Import) identity(cfg Config) string {
 	to := databaseID(cfg) + " " + cfg.Data.Dir
 	if m.Remote.URL != "" {
 		to = m.Remote.URL

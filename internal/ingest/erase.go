@@ -73,14 +73,7 @@ func (p *Pipeline) clean(ctx context.Context) error {
 			return err
 		}
 	}
-	seq, err := p.append(ctx, journal.Entry{}) // the newest message is never purged
-	if err != nil {
-		return err
-	}
-	if err := p.WaitStored(ctx, seq); err != nil {
-		return err
-	}
-	return p.cfg.Log.Settle(ctx, seq, seq)
+	return p.Forget(ctx)
 }
 
 // padding is a line that says nothing and that nothing makes shorter.

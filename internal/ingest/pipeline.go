@@ -283,8 +283,14 @@ func (p *Pipeline) Flush(ctx context.Context) (int64, error) {
 
 // Forget drops from the journal all that is stored, whatever Config.Keep says.
 func (p *Pipeline) Forget(ctx context.Context) error {
-	c, _, _ := p.writer.progress.state()
-	return p.cfg.Log.Settle(ctx, c.Seq, c.Seq)
+	seq, err := p.append(ctx, journal.Entry{}) // the newest message is never purged
+	if err != nil {
+		return err
+	}
+	if err := p.WaitStored(ctx, seq); err != nil {
+		return err
+	}
+	return p.cfg.Log.Settle(ctx, seq, seq)
 }
 
 // Status tells how the store writer stands, without waiting.
