@@ -284,7 +284,7 @@ func (a *App) knowDestinations(ctx context.Context) error {
 
 // runLoops starts the loops that refresh and keep the database within its bounds.
 func (a *App) runLoops(context.Context) error {
-	a.loop(a.settings.Run, a.access.Run, a.system.Run, a.upkeep.Run, a.store.KeepRollups, a.store.WatchRollups)
+	a.loop(a.settings.Run, a.access.Run, a.system.Run, a.upkeep.Run, a.keepJournalClean, a.store.KeepRollups, a.store.WatchRollups)
 	return nil
 }
 

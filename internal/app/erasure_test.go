@@ -17,6 +17,39 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/pgtest"
 )
 
+// TestAnErasureReachesOtherJournals erases through one replica who is in the journal of another.
+func TestAnErasureReachesOtherJournals(t *testing.T) {
+	first := testConfig(t.TempDir())
+	first.Database.URL = pgtest.URL(t)
+	second := first
+	second.Data.Dir = t.TempDir()
+	a, b := start(t, first, Options{}), start(t, second, Options{})
+	body := fmt.Sprintf(`{"event": "e", "user_id": %q}`, person)
+	if status, answer := call(t, b, "POST", "/api/analytics/track", body); status != 200 {
+		t.Fatalf("track: %d %v", status, answer)
+	}
+	call(t, b, "POST", "/api/analytics/flush", "")
+	journal := filepath.Join(second.Data.Dir, "journal")
+	if len(filesWith(t, journal, person)) == 0 {
+		t.Fatal("the person is not found where they must be: the search is of no use")
+	}
+	if status, erased := call(t, a, "DELETE", "/api/analytics/users/"+url.PathEscape(person), ""); status != 200 || erased["events"] != 1.0 {
+		t.Fatalf("erase: %d %v", status, erased)
+	}
+	ok(t, b.cleanJournal(t.Context()))
+	if left := filesWith(t, journal, person); len(left) > 0 {
+		t.Errorf("the other replica's journal still holds the person: %v", left)
+	}
+	before := b.journal.State().LastSeq
+	ok(t, b.cleanJournal(t.Context()))
+	stop(t, b)
+	b = start(t, second, Options{})
+	ok(t, b.cleanJournal(t.Context()))
+	if after := b.journal.State().LastSeq; after-before > 5 { // a start may leave some messages, cleaning at least 14
+		t.Errorf("it was cleaned again for nothing: the journal went from %d to %d", before, after)
+	}
+}
+
 const person = "erika.mustermann@example.org"
 
 // filesWith are the files under a directory that hold a text, as it is or in a compressed message.

@@ -79,7 +79,7 @@ func (m Import) Run(ctx context.Context, cfg Config) (err error) {
 			return fmt.Errorf("taking over who was erased: %w", err)
 		}
 	}
-	if err := m.run(ctx, cfg, from.rows, to); err != nil || !same || !direct {
+	if err := m.run(ctx, cfg, &from, to); err != nil || !same || !direct {
 		return err
 	}
 	return m.inherit(ctx, parts, from.store)
@@ -109,7 +109,9 @@ func (m Import) inherit(ctx context.Context, p *partsPeer, from *store.Store) er
 // source is what an import reads.
 type source struct {
 	rows   transfer.Reader
-	store  *store.Store // of another service that does not run; else nil
+	store  *store.Store   // of another service that does not run; else nil
+	total  int64          // events; -1 = not known
+	share  func() float64 // of it, how much is read; nil = not known
 	closes []func() error
 }
 
@@ -182,7 +184,7 @@ func (m Import) open(ctx context.Context, cfg Config, same bool) (source, error)
 	if m.From != "" {
 		return m.fromService(ctx, cfg, same)
 	}
-	var s source
+	s := source{total: -1}
 	format, err := transfer.FormatOf(m.Format, m.Path)
 	if err != nil {
 		return s, err
@@ -193,12 +195,15 @@ func (m Import) open(ctx context.Context, cfg Config, same bool) (source, error)
 		if err != nil {
 			return s, fmt.Errorf("opening the file: %w", err)
 		}
-		in, s.closes = f, append(s.closes, f.Close)
+		in, s.share, s.closes = f, shareOf(f), append(s.closes, f.Close)
 	}
 	if s.rows, err = transfer.NewReader(format, in); err != nil {
 		return source{}, errors.Join(err, s.close())
 	}
 	s.closes = append(s.closes, s.rows.Close)
+	if r, ok := s.rows.(interface{ Rows() int64 }); ok {
+		s.total = r.Rows()
+	}
 	return s, nil
 }
 
@@ -225,7 +230,7 @@ func (m Import) fromService(ctx context.Context, cfg Config, same bool) (source,
 	if err != nil {
 		return source{}, err
 	}
-	s := source{closes: []func() error{func() error { return from.close(ctx) }}}
+	s := source{total: -1, closes: []func() error{func() error { return from.close(ctx) }}}
 	switch p := from.(type) {
 	case *storePeer:
 		s.store = p.store
@@ -235,15 +240,34 @@ func (m Import) fromService(ctx context.Context, cfg Config, same bool) (source,
 	if err := from.settle(ctx); err != nil {
 		return source{}, errors.Join(fmt.Errorf("storing what waits in the other service's journal: %w", err), s.close())
 	}
+	if s.total, err = from.count(ctx, store.Filter{}); err != nil {
+		return source{}, errors.Join(err, s.close())
+	}
 	s.rows = &scanReader{ctx: ctx, next: from.scan(store.Filter{}, store.Position{})}
 	return s, nil
 }
 
-func (m Import) run(ctx context.Context, cfg Config, rows transfer.Reader, to peer) error {
+// shareOf tells how much of a file has been read.
+func shareOf(f *os.File) func() float64 {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+		return nil
+	}
+	return func() float64 {
+		at, err := f.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return 0
+		}
+		return float64(at) / float64(info.Size())
+	}
+}
+
+func (m Import) run(ctx context.Context, cfg Config, from *source, to peer) error {
 	report := &reporter{out: m.Log}
-	show := newMeter(m.Log, "imported", 0, -1)
+	show := newMeter(m.Log, "imported", 0, from.total)
+	show.share = from.share
 	job := transfer.Job{
-		Reader: rows, Intake: to.intake(), Strict: m.Strict, Now: time.Now, Refused: report.refused,
+		Reader: from.rows, Intake: to.intake(), Strict: m.Strict, Now: time.Now, Refused: report.refused,
 		Progress: func(t transfer.Tally) { show.show(t.Skipped+t.Accepted, t.Rejected) },
 	}
 	var state *transfer.Progress

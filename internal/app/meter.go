@@ -17,7 +17,8 @@ type meter struct {
 	mu    sync.Mutex
 	out   io.Writer // nil = no terminal
 	verb  string
-	total int64 // -1 = not known
+	total int64          // -1 = not known
+	share func() float64 // how much of all is read, where the total is not known; nil = not known either
 	began time.Time
 	shown time.Time
 	first int64 // events that an earlier attempt moved
@@ -52,13 +53,17 @@ func (m *meter) print(line string) {
 	fmt.Fprint(m.out, "\r", line, strings.Repeat(" ", pad))
 }
 
-// line is as "exported 1,200,000 of 10,000,000 events, 240,000/s, 3 rejected".
+// line is as "exported 1,200,000 of 10,000,000 events, 240,000/s, 3 rejected", or "imported 1,200,000
+// events (12 %), …".
 func (m *meter) line(events, rejected int64, now time.Time) string {
 	s := m.verb + " " + thousands(events)
 	if m.total > 0 {
 		s += " of " + thousands(m.total)
 	}
 	s += " events"
+	if m.total <= 0 && m.share != nil {
+		s += " (" + strconv.Itoa(int(100*m.share())) + " %)"
+	}
 	if took := now.Sub(m.began).Seconds(); took >= 0.1 {
 		s += ", " + thousands(int64(float64(events-m.first)/took)) + "/s"
 	}

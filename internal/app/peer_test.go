@@ -6,10 +6,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/proctest"
 	"github.com/tidemark-obs/tidemark/internal/transfer"
 )
@@ -110,4 +112,17 @@ func TestAnImportEmptiesTheJournal(t *testing.T) {
 	if err := p.close(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// A command that meets another one says so; there is no service to ask.
+func TestTwoCommandsOnOneDirectory(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	stop(t, start(t, cfg, Options{}))
+	release, err := lockDir(cfg.Data.Dir)
+	ok(t, err)
+	err = Export{Out: io.Discard, Log: io.Discard}.Run(t.Context(), cfg)
+	if !errs.Is(err, errs.Unavailable) || !strings.Contains(err.Error(), "held by another command") {
+		t.Errorf("%v", err)
+	}
+	ok(t, release())
 }

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
 )
@@ -22,12 +24,15 @@ type running struct {
 	key  string
 }
 
+// socketBase is the URL of a service behind its socket.
+const socketBase = "http://tidemark"
+
 // throughSocket asks the service that holds a data directory.
 func throughSocket(dir string) *running {
 	t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", adminSocket(dir))
 	}}
-	return &running{http: &http.Client{Transport: t}, base: "http://tidemark"}
+	return &running{http: &http.Client{Transport: t}, base: socketBase}
 }
 
 // throughHTTP asks the service at a URL with an access key, which may be empty.
@@ -59,6 +64,9 @@ func (r *running) ask(ctx context.Context, method, path, contentType string, bod
 	}
 	res, err := r.http.Do(req)
 	if err != nil {
+		if r.base == socketBase && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)) {
+			return nil, errs.New(errs.Unavailable, "the data directory is held by another command, or by a service that starts or stops; try again when it has ended")
+		}
 		return nil, errs.Wrap(errs.Unavailable, "the running service does not answer", err)
 	}
 	if res.StatusCode < 300 {

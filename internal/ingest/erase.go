@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,15 +49,58 @@ func (p *Pipeline) Erase(ctx context.Context, userID string, refuse bool) (store
 	if late != nil {
 		p.cfg.Logger.Warn("a user was erased while events wait in the journal; those of the user are dropped there", "cause", late)
 	}
-	if err := p.clean(ctx); err != nil {
-		p.cfg.Logger.Warn("the journal's files may still hold an erased user until it has moved on", "erasure", e.ID, "cause", err)
+	p.unclean.add(e.ID)
+	if _, err := p.Clean(ctx, 0); err != nil {
+		p.cfg.Logger.Warn("the journal's files may still hold an erased user; it is tried again within minutes", "erasure", e.ID, "cause", err)
 		return e, nil
-	}
-	if err := p.cfg.Sink.JournalClean(ctx, e.ID); err != nil {
-		return e, err
 	}
 	e.JournalAt = p.cfg.Now().UTC()
 	return e, nil
+}
+
+// unclean is what this process knows of persons who may be in its journal's files.
+type unclean struct {
+	cleaning sync.Mutex
+	passed   int64 // so many erasures the files are clean of; guarded by cleaning
+
+	mu  sync.Mutex
+	ids []string // of erasures that this process was asked for
+}
+
+func (u *unclean) add(ids ...string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.ids = append(u.ids, ids...)
+}
+
+func (u *unclean) take() []string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	ids := u.ids
+	u.ids = nil
+	return ids
+}
+
+// Clean has everybody leave the files of this process's journal who was erased, through any replica,
+// unless that was done when there were as many erasures as done says. It returns how many there are.
+func (p *Pipeline) Clean(ctx context.Context, done int64) (int64, error) {
+	p.unclean.cleaning.Lock()
+	defer p.unclean.cleaning.Unlock()
+	ids := p.unclean.take() // before they are counted
+	n, err := p.cfg.Sink.CountErasures(ctx)
+	due := err == nil && n != done && n != p.unclean.passed
+	if due {
+		err = p.clean(ctx)
+	}
+	if err == nil && (due || len(ids) > 0) {
+		err = p.cfg.Sink.JournalClean(ctx, ids...)
+	}
+	if err != nil {
+		p.unclean.add(ids...)
+		return done, err
+	}
+	p.unclean.passed = n
+	return n, nil
 }
 
 // clean has everything leave the journal's files that is in them now: it is stored, purged, and the

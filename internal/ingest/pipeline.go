@@ -52,6 +52,7 @@ type Pipeline struct {
 	writer  *writer
 	buffers sync.Pool     // *[]byte, for the lines of one request
 	newest  atomic.Uint64 // highest position this process has written
+	unclean unclean
 	stop    context.CancelFunc
 	done    chan struct{}
 }

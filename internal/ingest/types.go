@@ -57,5 +57,6 @@ type Sink interface {
 	List(ctx context.Context, f store.Filter, p store.Page) ([]event.Event, error)
 	Prune(ctx context.Context, before time.Time) error
 	Erase(ctx context.Context, id, userID string, refuse bool) (store.Erasure, error)
-	JournalClean(ctx context.Context, id string) error
+	JournalClean(ctx context.Context, ids ...string) error
+	CountErasures(ctx context.Context) (int64, error)
 }

@@ -130,10 +130,14 @@ func duckSession(temp string) func(driver.ExecerContext) error {
 	}
 }
 
-// size: the number of a table's rows is known without a scan.
+// size: the number of a table's rows is known without a scan. What events need are the blocks that their
+// columns are in; roll-ups, which outlive them, have blocks of their own.
 func (*duck) size() string {
 	return `
-SELECT (SELECT count(*) FROM events) AS events, total_blocks * block_size AS bytes, used_blocks * block_size AS live
+SELECT (SELECT count(*) FROM events) AS events, total_blocks * block_size AS bytes, block_size * (
+    SELECT count(DISTINCT block) FROM (
+        SELECT block_id AS block FROM pragma_storage_info('events') WHERE persistent
+        UNION ALL SELECT unnest(additional_block_ids) FROM pragma_storage_info('events')) AS blocks) AS live
 FROM pragma_database_size() WHERE database_name = 'tidemark'`
 }
 

@@ -187,18 +187,31 @@ func (s *Store) Erasure(ctx context.Context, id string) (Erasure, error) {
 }
 
 const (
-	journalClean = `UPDATE erasures SET journal_at = $2 WHERE id = $1`
+	journalClean = `
+UPDATE erasures SET journal_at = $1 WHERE journal_at IS NULL AND ($2 OR id IN (SELECT unnest($3::text[])))`
 	// filesClean is about the erasures whose rows were gone when the rewriting began.
 	filesClean    = `UPDATE erasures SET compacted_at = $1 WHERE compacted_at IS NULL AND requested_at < $2`
 	oldestErasure = `SELECT min(requested_at) FROM erasures WHERE compacted_at IS NULL`
 )
 
-// JournalClean notes that the journal's files are free of an erased person.
-func (s *Store) JournalClean(ctx context.Context, id string) error {
+// JournalClean notes that the journal's files are free of persons who were erased before: by the
+// erasures of some ids, or by all where there is one journal only.
+func (s *Store) JournalClean(ctx context.Context, ids ...string) error {
+	if len(ids) == 0 && !s.d.alone() {
+		return nil
+	}
 	return s.transact(ctx, "UPDATE erasures", func(ctx context.Context, ses session) error {
-		_, err := ses.ExecContext(ctx, journalClean, id, micro(s.cfg.Now()))
+		_, err := ses.ExecContext(ctx, journalClean, micro(s.cfg.Now()), s.d.alone(), s.d.texts(ids))
 		return err
 	})
+}
+
+// CountErasures is how many there are. They are only ever added.
+func (s *Store) CountErasures(ctx context.Context) (n int64, err error) {
+	err = s.query(ctx, "SELECT erasures", func(ctx context.Context, db *sqlx.DB) error {
+		return db.GetContext(ctx, &n, countErasures)
+	})
+	return n, err
 }
 
 // OldestErasure is when the oldest erasure was asked for whose bytes may still be in the

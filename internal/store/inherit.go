@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"strings"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -137,7 +138,7 @@ func (s *Store) InheritRollups(ctx context.Context, from *Store) error {
 				return err
 			}
 		}
-		if _, err := ses.ExecContext(ctx, raiseFloors, theirs.Minute, theirs.Hour, theirs.Day); err != nil {
+		if _, err := ses.ExecContext(ctx, raiseFloors, later(own.Minute, theirs.Minute), later(own.Hour, theirs.Hour), later(own.Day, theirs.Day)); err != nil {
 			return err
 		}
 		_, err := ses.ExecContext(ctx, raiseEvents, theirs.Events)
@@ -188,4 +189,11 @@ func (s *Store) rows(ctx context.Context, query string, args ...any) (all [][]an
 		return found.Err()
 	})
 	return all, err
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

@@ -22,7 +22,7 @@ func (s *Store) Settle(ctx context.Context) error {
 // Size is what events take.
 type Size struct {
 	Events int64 // on PostgreSQL by the server's statistics
-	Bytes  int64 // on disk
+	Bytes  int64 // on disk: of the table of events on PostgreSQL, of the whole file on DuckDB
 	Live   int64 // of these, what the events that are there need; on PostgreSQL an estimate
 	// Columns are the properties that have columns of their own, as questions name them.
 	Columns []string

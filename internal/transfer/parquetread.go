@@ -87,6 +87,9 @@ func (p *parquetReader) open() error {
 	return nil
 }
 
+// Rows is how many the file has.
+func (p *parquetReader) Rows() int64 { return p.file.NumRows() }
+
 func (p *parquetReader) Next() (Row, error) {
 	for p.batch == nil || p.at == int(p.batch.NumRows()) {
 		var batch arrow.RecordBatch

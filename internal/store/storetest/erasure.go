@@ -64,6 +64,9 @@ func erasePerson(b *bench) {
 		b.Errorf("left are the dead letters %+v", dead)
 	}
 	b.ok(b.store.JournalClean(b.Context(), "erasure-1"))
+	if n, err := b.store.CountErasures(b.Context()); n != 1 || err != nil {
+		b.Errorf("%d erasures, %v", n, err)
+	}
 	b.reopen()
 	again, err := b.store.Erasure(b.Context(), "erasure-1")
 	want.JournalAt = want.RequestedAt

@@ -15,6 +15,7 @@ func retainStories() []story {
 		{"the oldest expire first, step by step", expireInSteps},
 		{"what was received lately stays a duplicate", expireNotLate},
 		{"the size is known", knownSize},
+		{"roll-ups are not what events take", sizeWithoutRollups},
 	}
 }
 
@@ -68,5 +69,26 @@ func knownSize(b *bench) {
 	b.ok(err)
 	if per := z.Live / max(z.Events, 1); z.Events != 20_000 || z.Live > z.Bytes || per < 50 || per > 600 {
 		b.Errorf("%+v: %d bytes an event", z, per)
+	}
+}
+
+// sizeWithoutRollups: what outlives events must not count as theirs, else more and more of them would
+// be deleted for it.
+func sizeWithoutRollups(b *bench) {
+	list := NewGenerator(6, epoch).Events(3_000)
+	for i := range list {
+		list[i].Timestamp = epoch.Add(time.Duration(-i) * time.Hour)
+		list[i].ReceivedAt = list[i].Timestamp
+	}
+	b.commit(list...)
+	b.ok(b.store.TidyRollups(b.Context()))
+	b.clock.advance(store.Window + time.Hour)
+	n, err := b.store.Expire(b.Context(), epoch, 10_000)
+	b.ok(err)
+	b.ok(b.store.Compact(b.Context()))
+	z, err := b.store.Size(b.Context())
+	b.ok(err)
+	if n < 2_900 || z.Events > 100 || z.Live > 100<<10 {
+		b.Errorf("%d deleted, left are %+v", n, z)
 	}
 }

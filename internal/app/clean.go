@@ -1,0 +1,46 @@
+package app
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
+)
+
+// cleanEvery is how soon a replica's journal is free of who was erased through another one.
+const cleanEvery = time.Minute
+
+// keepJournalClean has everybody leave the journal's files who was erased: through another replica, or
+// while this one was down, or when the journal could not move on at once.
+func (a *App) keepJournalClean(ctx context.Context) {
+	tick := time.NewTicker(cleanEvery)
+	defer tick.Stop()
+	for {
+		if err := a.cleanJournal(ctx); err != nil && ctx.Err() == nil && !errs.Is(err, errs.Unavailable) {
+			a.logger.Warn("the journal's files may hold persons who were erased", "cause", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// cleanJournal cleans it once if need be. A file says of how many erasures it is clean.
+func (a *App) cleanJournal(ctx context.Context) error {
+	path := filepath.Join(a.cfg.Data.Dir, "journal-clean")
+	var done int64
+	if text, err := os.ReadFile(path); err == nil {
+		done, _ = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64) // what is no number is 0: it is cleaned once more
+	}
+	n, err := a.pipeline.Clean(ctx, done)
+	if err != nil || n == done {
+		return err
+	}
+	return os.WriteFile(path, []byte(strconv.FormatInt(n, 10)+"\n"), 0o600)
+}
