@@ -54,12 +54,15 @@ func (d *postgres) compact(ctx context.Context, s *Store) error {
 	})
 }
 
+// compactName is the new file while it is written.
+const compactName = "compact.duckdb"
+
 // compact copies the live rows into a new file and puts that in the place of the old one. Readers go
 // on until the files are exchanged.
 func (d *duck) compact(ctx context.Context, s *Store) (err error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	fresh := filepath.Join(d.temp, "compact.duckdb")
+	fresh := filepath.Join(d.temp, compactName)
 	if err := removeDatabase(fresh); err != nil {
 		return err
 	}

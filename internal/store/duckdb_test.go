@@ -173,3 +173,19 @@ func TestDuckDBKeepsItsMemoryLimit(t *testing.T) {
 		t.Errorf("marked %d, %v", n, err)
 	}
 }
+
+// TestDuckDBSweeps: what a killed process left beside the database is gone after the next start.
+func TestDuckDBSweeps(t *testing.T) {
+	dir := t.TempDir()
+	temp := filepath.Join(dir, "tidemark.duckdb.tmp")
+	must(t, os.MkdirAll(temp, 0o700))
+	for _, name := range []string{"export-1.parquet", "compact.duckdb", "compact.duckdb.wal", "duckdb_temp_storage_DEFAULT-0.tmp", "duckdb_temp_block-7.block"} {
+		must(t, os.WriteFile(filepath.Join(temp, name), []byte("erased"), 0o600))
+	}
+	s, err := store.Open(t.Context(), store.Config{Dir: dir})
+	must(t, err)
+	defer s.Close()
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}

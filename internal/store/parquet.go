@@ -97,11 +97,16 @@ func (d *duck) exportFits(events int64) error {
 	return nil
 }
 
-// sweep removes the exports that a killed process left.
+// sweep removes what a killed process left: exports, half a compaction, and what questions had spilled.
+// All of it may hold persons who are erased later.
 func (d *duck) sweep() error {
-	left, err := fs.Glob(os.DirFS(d.temp), exportPattern)
-	for _, name := range left {
-		err = errors.Join(err, os.Remove(filepath.Join(d.temp, name)))
+	var all error
+	for _, pattern := range []string{exportPattern, compactName + "*", "duckdb_temp_*"} {
+		left, err := fs.Glob(os.DirFS(d.temp), pattern)
+		all = errors.Join(all, err)
+		for _, name := range left {
+			all = errors.Join(all, os.Remove(filepath.Join(d.temp, name)))
+		}
 	}
-	return err
+	return all
 }

@@ -88,7 +88,7 @@ func sizeWithoutRollups(b *bench) {
 	b.ok(b.store.Compact(b.Context()))
 	z, err := b.store.Size(b.Context())
 	b.ok(err)
-	if n < 2_900 || z.Events > 100 || z.Live > 100<<10 {
+	if n < 2_900 || z.Events > 100 || z.Live > 1<<20 {
 		b.Errorf("%d deleted, left are %+v", n, z)
 	}
 }
