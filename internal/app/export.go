@@ -92,8 +92,10 @@ func (x Export) file(ctx context.Context, cfg Config, from peer, format transfer
 		if _, err := os.Lstat(x.Path); err == nil {
 			return errs.New(errs.Conflict, x.Path+" is there already; remove it or name another file")
 		}
-		if done, err := from.parquet(ctx, x.Filter, x.Path); done || err != nil {
-			return errors.Join(err, x.doneFile(total))
+		if done, err := from.parquet(ctx, x.Filter, x.Path); err != nil {
+			return err
+		} else if done {
+			return x.doneFile(total)
 		}
 	}
 	selects, err := x.selects(cfg)

@@ -224,3 +224,16 @@ func TestOnlyTheServiceSpeaksOfRetention(t *testing.T) {
 		t.Errorf("the service said:\n%sthe export said:\n%s", served.String(), exported.String())
 	}
 }
+
+// TestAnExportThatFailsSaysNothingElse: a file that could not be written was not exported.
+func TestAnExportThatFailsSaysNothingElse(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	stop(t, start(t, cfg, Options{}))
+	for _, format := range []string{"ndjson", "csv", "parquet"} {
+		var log bytes.Buffer
+		err := Export{Path: filepath.Join(t.TempDir(), "missing", "x."+format), Log: &log}.Run(t.Context(), cfg)
+		if err == nil || strings.Contains(log.String(), "exported") {
+			t.Errorf("%s: %v, told: %s", format, err, log.String())
+		}
+	}
+}

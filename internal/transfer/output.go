@@ -32,6 +32,7 @@ type Output struct {
 	w      Writer
 	at     outputState
 	saved  time.Time
+	broken bool // writing has failed: what was made safe before counts
 }
 
 // outputState is what is kept of an unfinished file.
@@ -92,6 +93,7 @@ func (o *Output) After() (Place, int64) { return o.at.Place, o.at.Events }
 // Write adds events, and now and then makes safe what is written.
 func (o *Output) Write(events []event.Event) error {
 	if err := o.w.Write(events); err != nil {
+		o.broken = true
 		return fmt.Errorf("writing the file: %w", err)
 	}
 	if n := len(events); n > 0 {
@@ -146,7 +148,7 @@ func (o *Output) Finish() error {
 // Leave closes an unfinished file so that it can be gone on with.
 func (o *Output) Leave() error {
 	var err error
-	if o.format != Parquet {
+	if o.format != Parquet && !o.broken {
 		err = o.save()
 	}
 	return errors.Join(err, o.file.Close())
