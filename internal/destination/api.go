@@ -259,8 +259,8 @@ func (m *Manager) add(ctx context.Context, c *Config, q *Request) (bool, error) 
 	if err != nil {
 		return false, err
 	}
-	now := m.opt.Now().UTC().Truncate(time.Microsecond)
 	s := m.opt.Log.State()
+	now := m.opt.Now().UTC().Truncate(time.Microsecond)
 	at := store.DestinationCursor{Destination: c.Name, Stream: s.StreamID, Seq: s.LastSeq, At: now, Of: now}
 	var replay *store.DestinationReplay
 	if q.Start == History {
@@ -268,7 +268,8 @@ func (m *Manager) add(ctx context.Context, c *Config, q *Request) (bool, error) 
 		if q.StartFrom != nil {
 			from = q.StartFrom.UTC()
 		}
-		job, err := newReplay(c.Name, now, s.StreamID, History, from, now)
+		// What lies before the cursor was received by now, or a little later by another replica's clock.
+		job, err := newReplay(c.Name, now, s.StreamID, History, from, now.Add(gapSlack))
 		if err != nil {
 			return false, err
 		}

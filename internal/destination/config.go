@@ -1,6 +1,7 @@
 package destination
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
@@ -35,6 +37,13 @@ const (
 	JSON        = "json"
 )
 
+// The SASL mechanisms of kafka.
+const (
+	Plain       = "plain"
+	ScramSHA256 = "scram-sha-256"
+	ScramSHA512 = "scram-sha-512"
+)
+
 // Settings are what a destination is, without its secrets.
 type Settings struct {
 	Name     string `json:"name" maxLength:"50" doc:"Letters, digits, _ and -; a label of its metrics"`
@@ -46,6 +55,7 @@ type Settings struct {
 	NoStream bool   `json:"no_stream,omitempty" doc:"Of nats: no JetStream stream keeps the subject, and the server's yes is enough"`
 	Topic    string `json:"topic,omitempty" maxLength:"200" doc:"Of kafka"`
 	TLS      bool   `json:"tls,omitempty" doc:"Of kafka: connect with TLS"`
+	SASL     string `json:"sasl,omitempty" enum:"plain,scram-sha-256,scram-sha-512" doc:"Of kafka: how username and password are shown; default plain"`
 	CA       string `json:"ca,omitempty" maxLength:"20000" doc:"Certificates as PEM that are trusted in place of the system's"`
 
 	Filter    Filter    `json:"filter,omitzero" doc:"What goes on; empty = everything"`
@@ -77,15 +87,6 @@ type Batch struct {
 	Events   int `json:"events,omitempty" minimum:"0" maximum:"10000" doc:"At most; default 500"`
 	Bytes    int `json:"bytes,omitempty" minimum:"0" maximum:"4194304" doc:"About, at most; default 450000"`
 	LingerMS int `json:"linger_ms,omitempty" minimum:"0" maximum:"60000" doc:"How long the first waits for others; default 200"`
-}
-
-// Secrets are what a destination is told and nobody else.
-type Secrets struct {
-	Secret   string `json:"secret,omitempty" maxLength:"1000" doc:"Of webhooks: signs each request as Standard Webhooks do"`
-	Token    string `json:"token,omitempty" maxLength:"4000" doc:"Bearer token of webhook and otlp; write key of segment; project key of posthog; token of nats"`
-	Username string `json:"username,omitempty" maxLength:"200" doc:"Of nats and kafka (SASL/PLAIN)"`
-	Password string `json:"password,omitempty" maxLength:"1000"`
-	HashKey  string `json:"hash_key,omitempty" maxLength:"200" doc:"Of transform.hash; made where it is absent"`
 }
 
 // Config is a destination as it is kept.
@@ -140,11 +141,14 @@ func (b Batch) complete() Batch {
 }
 
 // complete are the settings with the defaults in place of what was not given.
-func (s Settings) complete() Settings {
-	on := s.enabled()
+func (c *Config) complete() Settings {
+	s, on := c.Settings, c.enabled()
 	s.Enabled, s.Batch, s.TimeoutMS = &on, s.Batch.complete(), int(s.timeout()/time.Millisecond)
-	if s.Kind == Webhook && s.Format == "" {
-		s.Format = CloudEvents
+	if s.Kind == Webhook {
+		s.Format = cmp.Or(s.Format, CloudEvents)
+	}
+	if s.Kind == Kafka && c.Secrets.Username != "" {
+		s.SASL = cmp.Or(s.SASL, Plain)
 	}
 	return s
 }
@@ -186,20 +190,36 @@ func (c *Config) check() error {
 	if c.TimeoutMS < 0 || c.TimeoutMS > 120_000 {
 		f.add("/timeout_ms", "must be at most 120000")
 	}
-	if _, err := outbound.SigningKey(c.Secrets.Secret); err != nil {
-		f.add("/secrets/secret", err.Error())
-	}
-	for _, s := range []string{c.Secrets.Token, c.Secrets.Username} {
-		if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			f.add("/secrets", "must have no control characters")
-		}
-	}
+	c.checkTexts(&f)
 	c.checkFilter(&f)
 	c.checkTransform(&f)
 	if len(f) > 0 {
 		return &errs.Error{Kind: errs.Invalid, Detail: "the destination is invalid", Fields: f}
 	}
 	return nil
+}
+
+func (c *Config) checkTexts(f *faults) {
+	s := &c.Secrets
+	for _, x := range []struct {
+		place, text string
+		most        int
+	}{
+		{"/url", c.URL, 1000}, {"/subject", c.Subject, 200}, {"/topic", c.Topic, 200}, {"/secrets/secret", s.Secret, 1000}, {"/secrets/token", s.Token, 4000},
+		{"/secrets/username", s.Username, 200}, {"/secrets/password", s.Password, 1000}, {"/secrets/hash_key", s.HashKey, 200},
+	} {
+		if utf8.RuneCountInString(x.text) > x.most {
+			f.add(x.place, "must be at most "+strconv.Itoa(x.most)+" characters")
+		}
+	}
+	if _, err := outbound.SigningKey(s.Secret); err != nil {
+		f.add("/secrets/secret", err.Error())
+	}
+	for _, text := range []string{s.Token, s.Username} {
+		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			f.add("/secrets", "must have no control characters")
+		}
+	}
 }
 
 func (c *Config) checkKind(f *faults) {
@@ -244,7 +264,7 @@ func (c *Config) checkForeign(f *faults) {
 		kind  string
 	}{
 		{"/format", c.Format != "", Webhook}, {"/subject", c.Subject != "", NATS}, {"/no_stream", c.NoStream, NATS},
-		{"/topic", c.Topic != "", Kafka}, {"/tls", c.TLS, Kafka},
+		{"/topic", c.Topic != "", Kafka}, {"/tls", c.TLS, Kafka}, {"/sasl", c.SASL != "", Kafka},
 	} {
 		if x.set && x.kind != c.Kind {
 			f.add(x.place, "is for "+x.kind+" only")
@@ -260,10 +280,16 @@ func (c *Config) checkForeign(f *faults) {
 }
 
 func (c *Config) checkBrokers(f *faults) {
-	if c.Topic == "" || len(c.Topic) > 200 || strings.ContainsFunc(c.Topic, func(r rune) bool {
+	if c.Topic == "" || strings.ContainsFunc(c.Topic, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-')
 	}) {
 		f.add("/topic", "must be letters, digits, ., _ and -")
+	}
+	if c.SASL != "" && !slices.Contains([]string{Plain, ScramSHA256, ScramSHA512}, c.SASL) {
+		f.add("/sasl", "must be plain, scram-sha-256 or scram-sha-512")
+	}
+	if (c.SASL != "" || c.Secrets.Password != "") && c.Secrets.Username == "" {
+		f.add("/secrets/username", "is required with a password or sasl")
 	}
 	for _, broker := range strings.Split(c.URL, ",") {
 		host, port, err := net.SplitHostPort(strings.TrimSpace(broker))
@@ -334,27 +360,4 @@ func (c *Config) write() ([]byte, error) {
 		return nil, errs.Wrap(errs.Internal, "writing the configuration of a destination", err)
 	}
 	return raw, nil
-}
-
-// keep takes over the secrets that are not given anew.
-func (s *Secrets) keep(old Secrets) {
-	for _, x := range []struct {
-		to   *string
-		from string
-	}{{&s.Secret, old.Secret}, {&s.Token, old.Token}, {&s.Username, old.Username}, {&s.Password, old.Password}, {&s.HashKey, old.HashKey}} {
-		if *x.to == "" {
-			*x.to = x.from
-		}
-	}
-}
-
-// set names the secrets that there are.
-func (s *Secrets) set() []string {
-	names := []string{}
-	for _, x := range []struct{ name, value string }{{"secret", s.Secret}, {"token", s.Token}, {"username", s.Username}, {"password", s.Password}} {
-		if x.value != "" {
-			names = append(names, x.name)
-		}
-	}
-	return names
 }

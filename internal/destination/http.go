@@ -1,11 +1,9 @@
 package destination
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/event"
@@ -24,11 +22,11 @@ type httpSender struct {
 	user        string // of basic authentication
 	signs       bool
 	key         []byte
-	secrets     []string // never shown
+	quoter      quoter
 	client      *http.Client
 	transport   *http.Transport
 	now         func() time.Time
-	buf         []byte // sends come one at a time
+	buf         []byte // of the body before; sends come one at a time
 }
 
 func newHTTPSender(c *Config) *httpSender {
@@ -39,7 +37,7 @@ func newHTTPSender(c *Config) *httpSender {
 	}
 	return &httpSender{
 		url: c.URL, contentType: "application/json", transport: t,
-		secrets: []string{c.Secrets.Secret, c.Secrets.Token, c.Secrets.Password},
+		quoter: c.Secrets.quoter(),
 		client: &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		}},
@@ -53,11 +51,13 @@ func (h *httpSender) send(ctx context.Context, events []event.Event) (string, er
 	if err != nil {
 		return "", &failure{cause: "the events cannot be written: " + err.Error(), refused: true}
 	}
-	h.buf = body
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url, nil)
 	if err != nil {
 		return "", &failure{cause: "the URL cannot be used"}
 	}
+	lent := &lending{data: body}
+	r.Body, r.GetBody, r.ContentLength = lent.reader(), func() (io.ReadCloser, error) { return lent.reader(), nil }, int64(len(body))
+	defer func() { h.buf = lent.back() }()
 	r.Header.Set("Content-Type", h.contentType)
 	r.Header.Set("User-Agent", "Tidemark")
 	if h.bearer != "" {
@@ -85,22 +85,21 @@ func (h *httpSender) send(ctx context.Context, events []event.Event) (string, er
 	if h.accepted != nil {
 		return h.accepted(status, reply)
 	}
-	return status, nil
+	return h.saying(status, reply), nil
+}
+
+// saying is a status with what was said beside it.
+func (h *httpSender) saying(status string, reply []byte) string {
+	if text := h.quoter.quote(string(reply)); text != "" {
+		return status + ": " + text
+	}
+	return status
 }
 
 // refusal makes a failure of an answer that is no success. Only those that speak of what was sent
 // count as refused: a wrong key or URL is mended by people, and the events wait for it.
 func (h *httpSender) refusal(res *http.Response, status string, reply []byte) error {
-	f := &failure{cause: "answered " + status}
-	text := string(reply)
-	for _, s := range h.secrets {
-		if s != "" {
-			text = strings.ReplaceAll(text, s, "<secret>")
-		}
-	}
-	if text := outbound.Printable(text, shownAnswer); text != "" {
-		f.cause += ": " + text
-	}
+	f := &failure{cause: "answered " + h.saying(status, reply)}
 	switch res.StatusCode {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
 		f.refused = true

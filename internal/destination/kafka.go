@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -11,7 +12,9 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/event/eventjson"
@@ -24,6 +27,7 @@ const maxBrokerReply = 1 << 20 // bytes; none that is asked for is as large
 // person, so that a person's events stay in order within their partition.
 type kafkaSender struct {
 	cfg    Config
+	quoter quoter
 	client *kgo.Client
 
 	mu          sync.Mutex
@@ -31,7 +35,7 @@ type kafkaSender struct {
 	giveUp      func() // ends what is being sent
 }
 
-func newKafka(c *Config) *kafkaSender { return &kafkaSender{cfg: *c} }
+func newKafka(c *Config) *kafkaSender { return &kafkaSender{cfg: *c, quoter: c.Secrets.quoter()} }
 
 // OnBrokerConnect is told of every try to connect. The client itself tries again and says in the end
 // that time is over, but not why.
@@ -87,12 +91,12 @@ func (k *kafkaSender) connect() error {
 	}
 	options := []kgo.Opt{
 		kgo.SeedBrokers(brokers...), kgo.ClientID("tidemark"), kgo.DefaultProduceTopic(k.cfg.Topic), kgo.Dialer(k.dialer()),
-		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(0), kgo.RecordDeliveryTimeout(k.cfg.timeout()),
+		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(0),
 		kgo.ProduceRequestTimeout(k.cfg.timeout()), kgo.MaxBufferedRecords(20_000),
 		kgo.BrokerMaxReadBytes(maxBrokerReply), kgo.FetchMaxBytes(maxBrokerReply), kgo.WithHooks(k),
 	}
-	if s := &k.cfg.Secrets; s.Username != "" {
-		options = append(options, kgo.SASL(plain.Auth{User: s.Username, Pass: s.Password}.AsMechanism()))
+	if k.cfg.Secrets.Username != "" {
+		options = append(options, kgo.SASL(k.cfg.mechanism()))
 	}
 	client, err := kgo.NewClient(options...)
 	if err != nil {
@@ -102,7 +106,20 @@ func (k *kafkaSender) connect() error {
 	return nil
 }
 
-// send produces all and waits. After a failure the client is made anew: it would go on trying what
+// mechanism is how the brokers are told who asks.
+func (c *Config) mechanism() sasl.Mechanism {
+	auth := scram.Auth{User: c.Secrets.Username, Pass: c.Secrets.Password}
+	switch c.SASL {
+	case ScramSHA256:
+		return auth.AsSha256Mechanism()
+	case ScramSHA512:
+		return auth.AsSha512Mechanism()
+	}
+	return plain.Auth{User: auth.User, Pass: auth.Pass}.AsMechanism()
+}
+
+// send produces all and waits, for as long as ctx says: the client's own limit counts from the time of
+// an event and would refuse all that are older. After a failure the client is made anew: it would go on trying what
 // is to be tried here, behind our back and in another order.
 func (k *kafkaSender) send(ctx context.Context, events []event.Event) (string, error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -141,14 +158,16 @@ func (k *kafkaSender) failure(err error) error {
 	why := k.unconnected
 	k.mu.Unlock()
 	switch {
-	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge), errors.Is(err, kerr.InvalidRecord):
-		return &failure{cause: outbound.Printable(err.Error(), shownAnswer), refused: true}
+	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge), errors.Is(err, kerr.InvalidRecord), errors.Is(err, kerr.InvalidTimestamp):
+		return &failure{cause: k.quoter.quote(err.Error()), refused: true}
 	case errors.Is(err, outbound.ErrPrivate), errors.Is(why, outbound.ErrPrivate):
 		return &failure{cause: outbound.ErrPrivate.Error()}
+	case errors.Is(why, io.EOF) && k.cfg.Secrets.Username != "": // some brokers say no more to who is not known
+		return &failure{cause: "cannot connect: the broker hung up; does it know the username, the password and sasl?"}
 	case why != nil:
-		return &failure{cause: outbound.Printable("cannot connect: "+why.Error(), shownAnswer)}
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, kgo.ErrRecordTimeout):
+		return &failure{cause: k.quoter.quote("cannot connect: " + why.Error())}
+	case errors.Is(err, context.DeadlineExceeded):
 		return &failure{cause: "no answer in time"}
 	}
-	return &failure{cause: outbound.Printable(err.Error(), shownAnswer)}
+	return &failure{cause: k.quoter.quote(err.Error())}
 }

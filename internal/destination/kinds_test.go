@@ -117,9 +117,13 @@ func TestOTLPToAReceiver(t *testing.T) {
 	}
 }
 
-func natsServer(t *testing.T, dir string, port int, js bool) *server.Server {
+func natsServer(t *testing.T, dir string, port int, js bool, change ...func(*server.Options)) *server.Server {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: js, StoreDir: dir, NoSigs: true, NoLog: true})
+	o := &server.Options{Host: "127.0.0.1", Port: port, JetStream: js, StoreDir: dir, NoSigs: true, NoLog: true}
+	for _, f := range change {
+		f(o)
+	}
+	s, err := server.NewServer(o)
 	if err != nil {
 		t.Fatal(err)
 	}

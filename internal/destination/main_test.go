@@ -38,6 +38,7 @@ type world struct {
 	now      func() time.Time // of the pipeline
 	busy     atomic.Bool      // what destinations are told of the store
 	sent     int
+	old      time.Duration // how long ago the events happened
 }
 
 func newWorld(t testing.TB, maxBytes int64) *world {
@@ -112,18 +113,31 @@ func (w *world) send(n int) {
 	for left := n; left > 0; {
 		var items []ingest.Item
 		for range min(10, left) {
-			items = append(items, ingest.Item{Event: eventOf(w.sent)})
+			e := eventOf(w.sent)
+			e.Timestamp = e.Timestamp.Add(-w.old)
+			items = append(items, ingest.Item{Event: e})
 			w.sent++
 		}
-		until(w.TB, "room in the journal", func() bool { // which is purged now and then
-			_, err := w.pipeline.Submit(context.Background(), event.Analytics, items)
-			if !errs.Is(err, errs.Overloaded) {
-				w.ok(err)
-			}
-			return err == nil
-		})
+		w.submit(items)
 		left -= len(items)
 	}
+}
+
+// accept accepts one event.
+func (w *world) accept(e event.Event) {
+	w.Helper()
+	w.submit([]ingest.Item{{Event: e}})
+}
+
+func (w *world) submit(items []ingest.Item) {
+	w.Helper()
+	until(w.TB, "room in the journal", func() bool { // which is purged now and then
+		_, err := w.pipeline.Submit(context.Background(), event.Analytics, items)
+		if !errs.Is(err, errs.Overloaded) {
+			w.ok(err)
+		}
+		return err == nil
+	})
 }
 
 // until waits for a condition.

@@ -1,6 +1,7 @@
 package destination
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -18,12 +19,13 @@ import (
 // succeeded when the server has all messages: core NATS promises no more. It is not found out by
 // asking, because a cluster without a leader for a moment looks like one without streams.
 type natsSender struct {
-	cfg Config
-	nc  *nats.Conn
-	js  jetstream.JetStream
+	cfg    Config
+	quoter quoter
+	nc     *nats.Conn
+	js     jetstream.JetStream
 }
 
-func newNATS(c *Config) *natsSender { return &natsSender{cfg: *c} }
+func newNATS(c *Config) *natsSender { return &natsSender{cfg: *c, quoter: c.Secrets.quoter()} }
 
 func (n *natsSender) close() {
 	if n.nc != nil {
@@ -65,6 +67,7 @@ func (n *natsSender) connect(ctx context.Context) error {
 	options := []nats.Option{
 		nats.Name("tidemark destination " + n.cfg.Name), nats.NoReconnect(), nats.Timeout(n.cfg.timeout()),
 		nats.SetCustomDialer(dialer), nats.IgnoreDiscoveredServers(),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // by itself it prints what LastError says
 	}
 	if n.cfg.encrypted() { // not even when the server offers none
 		options = append(options, nats.Secure(n.cfg.tls("")))
@@ -78,12 +81,12 @@ func (n *natsSender) connect(ctx context.Context) error {
 	}
 	nc, err := nats.Connect(n.cfg.URL, options...)
 	if err != nil {
-		return natsFailure(err)
+		return n.failure(err)
 	}
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(maxEvents)) // a whole batch, however late the answers
 	if err != nil {
 		nc.Close()
-		return natsFailure(err)
+		return n.failure(err)
 	}
 	n.nc, n.js = nc, js
 	return nil
@@ -99,7 +102,7 @@ func (n *natsSender) send(ctx context.Context, events []event.Event) (string, er
 	stream, err := n.js.StreamNameBySubject(ctx, n.cfg.Subject)
 	if err != nil {
 		n.close()
-		return "", natsFailure(err)
+		return "", n.failure(err)
 	}
 	return n.toStream(ctx, stream, events)
 }
@@ -114,7 +117,7 @@ func (n *natsSender) toStream(ctx context.Context, stream string, events []event
 		f, err := n.js.PublishMsgAsync(n.message(&events[i]), jetstream.WithExpectStream(stream), jetstream.WithRetryAttempts(0))
 		if err != nil {
 			n.close()
-			return "", natsFailure(err)
+			return "", n.failure(err)
 		}
 		futures[i] = f
 	}
@@ -123,10 +126,11 @@ func (n *natsSender) toStream(ctx context.Context, stream string, events []event
 		case <-f.Ok():
 		case err := <-f.Err():
 			n.close()
-			return "", natsFailure(err)
+			return "", n.failure(err)
 		case <-ctx.Done():
+			err := cmp.Or(n.nc.LastError(), ctx.Err()) // who may not publish is told so, but not in an answer
 			n.close()
-			return "", &failure{cause: "no answer in time"}
+			return "", n.failure(err)
 		}
 	}
 	return "stored by stream " + stream, nil
@@ -136,18 +140,19 @@ func (n *natsSender) toCore(ctx context.Context, events []event.Event) (string, 
 	for i := range events {
 		if err := n.nc.PublishMsg(n.message(&events[i])); err != nil {
 			n.close()
-			return "", natsFailure(err)
+			return "", n.failure(err)
 		}
 	}
-	if err := n.nc.FlushWithContext(ctx); err != nil {
+	// What the server does not let pass it says before it answers the flush.
+	if err := cmp.Or(n.nc.FlushWithContext(ctx), n.nc.LastError()); err != nil {
 		n.close()
-		return "", natsFailure(err)
+		return "", n.failure(err)
 	}
 	return "taken by the server; no stream keeps the subject", nil
 }
 
-// natsFailure tells what is too large for the server, which no other try mends, from the rest.
-func natsFailure(err error) error {
+// failure tells what is too large for the server or the stream, which no other try mends, from the rest.
+func (n *natsSender) failure(err error) error {
 	var api *jetstream.APIError
 	switch {
 	case errors.Is(err, outbound.ErrPrivate):
@@ -159,7 +164,7 @@ func natsFailure(err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return &failure{cause: "no answer in time"}
 	case errors.As(err, &api):
-		return &failure{cause: outbound.Printable(api.Description, shownAnswer)}
+		return &failure{cause: n.quoter.quote(api.Description), refused: api.ErrorCode == jetstream.JSErrCodeStreamMessageExceedsMaximum}
 	}
-	return &failure{cause: outbound.Printable(err.Error(), shownAnswer)}
+	return &failure{cause: n.quoter.quote(err.Error())}
 }

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/tidemark-obs/tidemark/internal/event"
-	"github.com/tidemark-obs/tidemark/internal/outbound"
 )
 
 // otlpBody is an OTLP export of log records, one an event.
@@ -38,18 +37,21 @@ func otlpBody(record func(*event.Event) log.Record) func([]byte, []event.Event) 
 
 // otlpAnswer finds out whether a collector took only some of the records. It says not which, and
 // wants none of them again.
-func otlpAnswer(status string, reply []byte) (string, error) {
-	var r collogs.ExportLogsServiceResponse
-	if proto.Unmarshal(reply, &r) != nil {
+func otlpAnswer(q quoter) func(status string, reply []byte) (string, error) {
+	return func(status string, reply []byte) (string, error) {
+		var r collogs.ExportLogsServiceResponse
+		if proto.Unmarshal(reply, &r) != nil {
+			return status, nil
+		}
+		p := r.GetPartialSuccess()
+		if p.GetRejectedLogRecords() > 0 || p.GetErrorMessage() != "" {
+			status = fmt.Sprintf("%s, %d refused: %s", status, p.GetRejectedLogRecords(), q.quote(p.GetErrorMessage()))
+		}
+		if n := p.GetRejectedLogRecords(); n > 0 {
+			return status, &partial{answer: status, refused: n}
+		}
 		return status, nil
 	}
-	if p := r.GetPartialSuccess(); p.GetRejectedLogRecords() > 0 || p.GetErrorMessage() != "" {
-		status = fmt.Sprintf("%s, %d refused: %s", status, p.GetRejectedLogRecords(), outbound.Printable(p.GetErrorMessage(), shownAnswer))
-	}
-	if n := r.GetPartialSuccess().GetRejectedLogRecords(); n > 0 {
-		return status, &partial{answer: status, refused: n}
-	}
-	return status, nil
 }
 
 func logRecord(r *log.Record) *logs.LogRecord {

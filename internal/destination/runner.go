@@ -83,10 +83,16 @@ func newRunner(m *Manager, k *known, at position) *runner {
 		logger: m.opt.Logger.With("destination", c.Name), poke: make(chan struct{}, 1), pos: at,
 		breaker: breaker{pauses: m.pauses}, ended: map[string]bool{}, done: make(chan struct{}),
 	}
-	if c.RatePerSecond > 0 {
-		r.limiter = rate.NewLimiter(rate.Limit(c.RatePerSecond), max(1, r.batch.Events))
-	}
+	r.limiter = c.limiter()
 	return r
+}
+
+// limiter lets a batch through at once, and no more than that; nil without a limit.
+func (c *Config) limiter() *rate.Limiter {
+	if c.RatePerSecond == 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(c.RatePerSecond), c.Batch.complete().Events)
 }
 
 func (r *runner) start() {

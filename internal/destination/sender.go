@@ -57,7 +57,7 @@ func newSender(c *Config, record func(*event.Event) log.Record, now func() time.
 		h.encode = postHogBody(c.Secrets.Token)
 	case OTLP:
 		h.encode, h.contentType = otlpBody(record), "application/x-protobuf"
-		h.accepted = otlpAnswer
+		h.accepted = otlpAnswer(h.quoter)
 		h.bearer = c.Secrets.Token
 	default:
 		h.bearer = c.Secrets.Token

@@ -98,16 +98,7 @@ func (t *transform) object(o event.Object, column question.Column) event.Object 
 			in[key] = t.mask(literal(in[key]))
 		}
 	}
-	for _, n := range t.rename {
-		if n.field.Column != column {
-			continue
-		}
-		if in, key := holder(m, n.field.Path); in != nil {
-			v := in[key]
-			delete(in, key)
-			in[n.to] = v
-		}
-	}
+	t.move(m, column)
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -115,6 +106,24 @@ func (t *transform) object(o event.Object, column question.Column) event.Object 
 		return nil
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// move gives values their new names, all at once, so that two can change places.
+func (t *transform) move(m map[string]any, column question.Column) {
+	var puts []func()
+	for _, n := range t.rename {
+		if n.field.Column != column {
+			continue
+		}
+		if in, key := holder(m, n.field.Path); in != nil {
+			v := in[key]
+			delete(in, key)
+			puts = append(puts, func() { in[n.to] = v })
+		}
+	}
+	for _, put := range puts {
+		put()
+	}
 }
 
 // holder is the object that has the last key of a path, nil where there is none.

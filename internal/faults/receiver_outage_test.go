@@ -4,9 +4,8 @@ package faults
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -15,9 +14,9 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
-// TestReceiverOutage takes away the receiver of one destination, for ten minutes in the long pass,
-// while load goes on. What was acknowledged meanwhile comes when it is back, in order and under its
-// ids; another destination has gone on as if nothing was.
+// TestReceiverOutage takes away the receivers of destinations of every kind, for ten minutes in the
+// long pass, while load goes on. What was acknowledged meanwhile comes when they are back, in order
+// and under its ids; another destination has gone on as if nothing was.
 func TestReceiverOutage(t *testing.T) {
 	story(t)
 	steadfast, first := newCounterpart(t)
@@ -27,6 +26,13 @@ func TestReceiverOutage(t *testing.T) {
 	s.start()
 	s.addWebhook("steadfast", first)
 	s.addWebhook("absent", second)
+	gone := counterparts(t, s)
+	gone["absent"] = absent
+	leave := func(away bool) {
+		for _, c := range gone {
+			c.setAway(away)
+		}
+	}
 	l := startLoad(t, b, pressure{workers: 2, perSecond: 150, batch: 10}, s)
 	said, stopSaying := 0, make(chan struct{})
 	var saying sync.WaitGroup
@@ -37,7 +43,7 @@ func TestReceiverOutage(t *testing.T) {
 	b.awaitYes(t, 200)
 	usual := before.stop()
 
-	absent.away.Store(true)
+	leave(true)
 	during := startWatch(s)
 	over := time.After(pick(3*time.Second, 10*time.Minute))
 	for done := false; !done; {
@@ -50,25 +56,27 @@ func TestReceiverOutage(t *testing.T) {
 		case <-time.After(pick(200*time.Millisecond, 10*time.Second)):
 		}
 	}
-	proctest.Eventually(t, time.Minute, "the breaker to open", func() error {
-		if st := s.destination("absent"); st.State != "open" {
-			return fmt.Errorf("it is %+v", st)
-		}
-		return nil
-	})
+	for _, name := range pick([]string{"absent"}, slices.Collect(maps.Keys(gone))) {
+		proctest.Eventually(t, 2*time.Minute, "the breaker to open", func() error {
+			if st := s.destination(name); st.State != "open" {
+				return fmt.Errorf("%s is %+v", name, st)
+			}
+			return nil
+		})
+	}
 	waits := s.destination("absent").LagEvents
 	outage := during.stop()
-	absent.away.Store(false)
+	leave(false)
 	b.awaitYes(t, 100)
 	close(stopSaying)
 	saying.Wait()
 	l.stop()
-	for name, c := range map[string]*counterpart{"steadfast": steadfast, "absent": absent} {
-		proctest.Eventually(t, 3*time.Minute, "everything to come to "+name, func() error { return errors.Join(c.lacks(b), c.inOrder(said)) })
+	steadfast.has(t, "steadfast", b, said)
+	for name, c := range gone {
+		c.has(t, name, b, said)
 		if foreign := c.foreign(b); foreign != "" {
 			t.Errorf("%s came to %s; nobody sent it", foreign, name)
 		}
-		t.Logf("%s got %d events and %d repetitions, some of which are the client's", name, len(c.order), c.again)
 	}
 	t.Logf("lag in seconds of the other one, p50/p99/most: before %v, during the outage %v; %d events waited for the absent one, which lagged by %v",
 		usual.of("steadfast"), outage.of("steadfast"), waits, outage.of("absent"))
@@ -86,15 +94,6 @@ type standing struct {
 	State      string  `json:"state"`
 	LagEvents  int     `json:"lag_events"`
 	LagSeconds float64 `json:"lag_seconds"`
-}
-
-// addWebhook makes a destination.
-func (s *service) addWebhook(name, to string) {
-	s.t.Helper()
-	body := fmt.Sprintf(`{"name": %q, "kind": "webhook", "url": %q, "allow_private_addresses": true}`, name, to)
-	if status, answer, err := s.do(http.MethodPost, "/api/analytics/destinations", body); err != nil || status != http.StatusCreated {
-		s.t.Fatalf("%d %s %v", status, answer, err)
-	}
 }
 
 // destinations is how they stand, by name.
