@@ -103,6 +103,7 @@ func (s *Service) Handler() http.Handler { return s.app.Handler() }
 
 // Transport carries requests to the service without a port, for a client inside the host; the host
 // and scheme of their URLs do not matter. It needs no key: the program it is in owns the service.
+// Each call makes one with connections of its own: call it once for each client.
 func (s *Service) Transport() http.RoundTripper {
 	return &http.Transport{
 		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return s.line.dial(ctx) },

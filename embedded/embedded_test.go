@@ -51,6 +51,7 @@ func request(t *testing.T, h http.Handler, method, path, key, body string) (int,
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.Handle("/api/analytics/", h)
+	mux.Handle("/api/v1/", h)
 	mux.Handle("/metrics", h)
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/tidemark-obs/tidemark/client"
 	"github.com/tidemark-obs/tidemark/embedded"
 )
 
@@ -43,4 +44,33 @@ func Example() {
 		log.Fatal(err)
 	}
 	// Output: 201 Created
+}
+
+// A client in the same program reaches the service without a port and without a key.
+func ExampleService_Transport() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "analytics")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	service, err := embedded.Start(ctx, embedded.Config{DataDir: dir, Trusted: true, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	inside := &http.Client{Transport: service.Transport()}
+	c, err := client.New(client.Config{URL: "http://tidemark", HTTPClient: inside, Source: "shop"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	c.Track(ctx, "order_placed", map[string]any{"amount": 12.5})
+
+	if err := c.Close(ctx); err != nil { // sends what waits, so it comes first
+		log.Fatal(err)
+	}
+	fmt.Println("sent:", c.Stats().Sent)
+	if err := service.Stop(ctx); err != nil {
+		log.Fatal(err)
+	}
+	// Output: sent: 1
 }

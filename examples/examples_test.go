@@ -3,6 +3,7 @@ package examples
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -84,7 +86,13 @@ func run(t *testing.T, program, service string, use func(address string)) {
 	t.Helper()
 	cmd := exec.Command(program)
 	cmd.Env = append(os.Environ(), "LISTEN=127.0.0.1:0", "TIDEMARK_URL="+service)
-	cmd.Stderr = os.Stderr
+	var said bytes.Buffer // also of what panics
+	cmd.Stderr = &said
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the example said %s", said.String())
+		}
+	})
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +100,10 @@ func run(t *testing.T, program, service string, use func(address string)) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = cmd.Process.Kill() }() // fails when it has ended, as it should
+	defer func() {
+		_ = cmd.Process.Kill() // fails when it has ended, as it should
+		_ = cmd.Wait()
+	}()
 	address, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatalf("the example does not say where it listens: %v", err)
@@ -106,7 +117,32 @@ func run(t *testing.T, program, service string, use func(address string)) {
 	}
 }
 
-func ask(t *testing.T, method, address, body string) {
+func ask(t *testing.T, method, address, body string) string {
+	t.Helper()
+	res, err := http.DefaultClient.Do(request(t, method, address, body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	if res.Header.Get("X-Request-ID") == "" {
+		t.Errorf("%s %s bears no X-Request-ID", method, address)
+	}
+	return string(text)
+}
+
+// panics asks for what panics, once: on a connection of its own the transport tries no second time.
+func panics(t *testing.T, address string) {
+	t.Helper()
+	transport := &http.Transport{DisableKeepAlives: true}
+	res, err := (&http.Client{Transport: transport}).Do(request(t, "GET", address, ""))
+	if err == nil {
+		t.Errorf("%s answers %s", address, res.Status)
+		_ = res.Body.Close()
+	}
+}
+
+func request(t *testing.T, method, address, body string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
 	if err != nil {
@@ -114,15 +150,7 @@ func ask(t *testing.T, method, address, body string) {
 	}
 	r.Header.Set("X-User", "u1")
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _ = io.Copy(io.Discard, res.Body)
-	_ = res.Body.Close()
-	if res.Header.Get("X-Request-ID") == "" {
-		t.Errorf("%s %s bears no X-Request-ID", method, address)
-	}
+	return r
 }
 
 // seen lists what the service stored of an application's user, one line an event.
@@ -160,6 +188,24 @@ func seen(t *testing.T, service, source string, want int) (events []string) {
 	return events
 }
 
+// TestTheShopIsInstrumentedInAFewLines counts the lines that the shop has for Tidemark's sake.
+func TestTheShopIsInstrumentedInAFewLines(t *testing.T) {
+	text, err := os.ReadFile("shop/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`\bclient\.|\bc\.|tidemark/client"`)
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		if names.MatchString(line) {
+			n++
+		}
+	}
+	if n == 0 || n >= 10 {
+		t.Errorf("%d lines", n)
+	}
+}
+
 func TestExamples(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the examples do not run with -short")
@@ -167,7 +213,8 @@ func TestExamples(t *testing.T) {
 	service := tidemark(t)
 	router := func(id string) []string {
 		return []string{
-			"api_error high u1 POST /checkout", "api_request low u1 GET /products/" + id,
+			"api_error high u1 GET /broken", "api_error high u1 POST /checkout",
+			"api_request low u1 GET /prices", "api_request low u1 GET /products/" + id, "api_request low u1 GET unmatched",
 			"custom high u1 error", "custom low u1 product_viewed", "operation_timing low u1 load product",
 		}
 	}
@@ -185,7 +232,13 @@ func TestExamples(t *testing.T) {
 				ask(t, "POST", address+"/checkout", "")
 				if name == "shop" {
 					ask(t, "POST", address+"/checkout", "amount=129.95")
+					return
 				}
+				if text := ask(t, "GET", address+"/prices", ""); text != "price 0\nprice 1\nprice 2\n" {
+					t.Errorf("the stream is %q", text)
+				}
+				ask(t, "GET", address+"/nowhere/17", "")
+				panics(t, address+"/broken")
 			})
 			if got := seen(t, service, name, len(want)); !slices.Equal(got, want) {
 				t.Errorf("%q\nwant %q", got, want)

@@ -18,8 +18,9 @@ func routes(c *client.Client) http.Handler {
 	r := chi.NewRouter()
 	r.Use(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			// Afterwards the route is known, also where a handler panics.
+			defer func() { client.SetRoute(r.Context(), chi.RouteContext(r.Context()).RoutePattern()) }()
 			next.ServeHTTP(w, r)
-			client.SetRoute(r.Context(), chi.RouteContext(r.Context()).RoutePattern())
 		})
 	})
 	r.Get("/products/{id}", func(w http.ResponseWriter, r *http.Request) {
@@ -31,5 +32,12 @@ func routes(c *client.Client) http.Handler {
 		c.TrackError(r.Context(), errors.New("the card was declined"), nil)
 		http.Error(w, "no", http.StatusBadGateway)
 	})
+	r.Get("/prices", func(w http.ResponseWriter, _ *http.Request) { // a stream
+		for n := range 3 {
+			fmt.Fprintln(w, "price", n)
+			_ = http.NewResponseController(w).Flush()
+		}
+	})
+	r.Get("/broken", func(http.ResponseWriter, *http.Request) { panic("broken") })
 	return r
 }

@@ -3,6 +3,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -31,5 +32,13 @@ func routes(c *client.Client) http.Handler {
 		c.TrackError(ec.Request().Context(), errors.New("the card was declined"), nil)
 		return ec.String(http.StatusBadGateway, "no")
 	})
+	e.GET("/prices", func(ec echo.Context) error { // a stream
+		for n := range 3 {
+			fmt.Fprintln(ec.Response(), "price", n)
+			ec.Response().Flush()
+		}
+		return nil
+	})
+	e.GET("/broken", func(echo.Context) error { panic("broken") })
 	return e
 }

@@ -3,6 +3,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -27,5 +29,14 @@ func routes(c *client.Client) http.Handler {
 		c.TrackError(g.Request.Context(), errors.New("the card was declined"), nil)
 		g.String(http.StatusBadGateway, "no")
 	})
+	r.GET("/prices", func(g *gin.Context) { // a stream
+		n := 0
+		g.Stream(func(w io.Writer) bool {
+			fmt.Fprintln(w, "price", n)
+			n++
+			return n < 3
+		})
+	})
+	r.GET("/broken", func(*gin.Context) { panic("broken") })
 	return r
 }

@@ -3,6 +3,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"net"
@@ -17,22 +18,17 @@ import (
 // Run serves what routes returns, measured as m says, until the program is interrupted.
 func Run(source string, m client.MiddlewareConfig, routes func(*client.Client) http.Handler) {
 	c, err := client.New(client.Config{URL: os.Getenv("TIDEMARK_URL"), Key: os.Getenv("TIDEMARK_KEY"), Source: source})
+	if err == nil {
+		err = Until(c.Middleware(m)(routes(c)), c.Close)
+	}
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := Until(c.Middleware(m)(routes(c))); err != nil {
-		log.Print(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := c.Close(ctx); err != nil {
-		log.Print(err)
-	}
 }
 
-// Until serves h until the program is interrupted. It listens where LISTEN says and prints where that
-// is.
-func Until(h http.Handler) error {
+// Until serves h until the program is interrupted, then closes what is to be closed behind the last
+// request, within five seconds. It listens where LISTEN says and prints where that is.
+func Until(h http.Handler, closes ...func(context.Context) error) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	address := os.Getenv("LISTEN")
@@ -47,12 +43,16 @@ func Until(h http.Handler) error {
 	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(l) }()
+	var failed error
 	select {
-	case err := <-ended:
-		return err
+	case failed = <-ended:
 	case <-ctx.Done():
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	return s.Shutdown(last)
+	err = errors.Join(failed, s.Shutdown(last))
+	for _, end := range closes {
+		err = errors.Join(err, end(last))
+	}
+	return err
 }
