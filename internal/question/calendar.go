@@ -36,13 +36,15 @@ type Offset struct {
 //
 // A bucket has a number that databases compute without knowing time zones: for months the months
 // since year 0; for all others, with the seconds of local time since Monday, 5 January 1970,
-// divided by Width and rounded down. Local time is a moment's UTC plus the Offset in force.
+// divided by Width and rounded down. Local time is a moment's UTC plus the Offset in force. Numbers
+// of days that a zone skipped, to change to the other side of the date line, are no bucket's.
 type Calendar struct {
 	Interval Interval
 	Offsets  []Offset // in order; the first is in force from the start of time
 	zone     *time.Location
 	first    int64
 	last     int64
+	skipped  []int64 // in order
 }
 
 // monday is when weeks are counted from.
@@ -70,11 +72,16 @@ func NewCalendar(s Span, i Interval) *Calendar {
 		at = end
 	}
 	c.first, c.last = c.Number(s.Start), c.Number(s.End.Add(-time.Microsecond))
+	for _, o := range c.Offsets[1:] {
+		for n := c.Number(o.From.Add(-time.Microsecond)) + 1; n < c.Number(o.From); n++ {
+			c.skipped = append(c.skipped, n)
+		}
+	}
 	return c
 }
 
 // Buckets is how many the span touches.
-func (c *Calendar) Buckets() int { return int(c.last-c.first) + 1 }
+func (c *Calendar) Buckets() int { return c.Index(c.last) + 1 }
 
 // Number is that of the bucket a moment of the span lies in.
 func (c *Calendar) Number(t time.Time) int64 {
@@ -87,12 +94,25 @@ func (c *Calendar) Number(t time.Time) int64 {
 }
 
 // Index is the place of a bucket's number among the span's buckets, from 0.
-func (c *Calendar) Index(number int64) int { return int(number - c.first) }
+func (c *Calendar) Index(number int64) int {
+	i := int(number - c.first)
+	for _, n := range c.skipped {
+		if n < number {
+			i--
+		}
+	}
+	return i
+}
 
 // Start is the first moment of the i-th bucket, in the zone; the last bucket ends where one more
 // would start.
 func (c *Calendar) Start(i int) time.Time {
 	n := c.first + int64(i)
+	for _, skipped := range c.skipped {
+		if skipped <= n {
+			n++
+		}
+	}
 	if w := c.Width(); c.Interval == Minute || c.Interval == Hour {
 		return time.Unix(monday.Unix()+n*w-c.Offsets[0].Seconds, 0).In(c.zone)
 	}

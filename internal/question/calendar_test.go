@@ -32,11 +32,9 @@ func TestBucketsFollowTheWallClock(t *testing.T) {
 func compare(t *testing.T, s question.Span, i question.Interval) {
 	t.Helper()
 	c := question.NewCalendar(s, i)
-	var starts []time.Time // of the buckets that have a length: Samoa's clocks skipped a whole day
+	var starts []time.Time
 	for n := range c.Buckets() + 1 {
-		if at := c.Start(n); len(starts) == 0 || at.After(starts[len(starts)-1]) {
-			starts = append(starts, at)
-		}
+		starts = append(starts, c.Start(n))
 	}
 	want := questiontest.Starts(s, i)
 	if len(starts) != len(want) {

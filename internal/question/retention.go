@@ -70,12 +70,12 @@ func (q *Retention) Answer(came []Came) RetentionAnswer {
 		a.Cohorts[i] = Cohort{Start: c.Start(i), Returned: make([]int64, min(q.Periods+1, len(a.Cohorts)-i))}
 	}
 	for _, n := range came {
-		cohort := &a.Cohorts[c.Index(n.Cohort)]
-		switch {
-		case n.After < 0:
+		at := c.Index(n.Cohort)
+		cohort := &a.Cohorts[at]
+		if n.After < 0 {
 			cohort.Size = n.Users
-		case n.After < int64(len(cohort.Returned)):
-			cohort.Returned[n.After] = n.Users
+		} else if after := c.Index(n.Cohort+n.After) - at; after < len(cohort.Returned) {
+			cohort.Returned[after] = n.Users
 		}
 	}
 	return a

@@ -30,6 +30,10 @@ func TestQuestionsAreFewAtOnce(t *testing.T) {
 	if _, err := s.List(t.Context(), store.Filter{}, store.Page{Limit: 1}); err != nil {
 		t.Errorf("a list beside questions: %v", err)
 	}
+	where := store.Filter{Where: []question.Condition{{Field: question.Field{Column: question.UserID}, Op: question.Exists, Value: question.Value{Kind: question.Bool, Bool: true}}}}
+	if _, err := s.List(t.Context(), where, store.Page{Limit: 1}); !errs.Is(err, errs.Overloaded) {
+		t.Errorf("a list with conditions beside questions: %v", err)
+	}
 	release()
 	if _, err := s.Breakdown(t.Context(), q); err != nil {
 		t.Errorf("after the others: %v", err)

@@ -50,5 +50,6 @@ func compileRetention(c *compiler, q *question.Retention) string {
 		", periods AS (SELECT user_id, " + group + " AS b, max(ts) AS last" + c.from(q.Span, append(returning, user)...) + " GROUP BY 1, 2)" +
 		" SELECT cohort, -1 AS after, count(*) AS users FROM cohorts GROUP BY cohort" +
 		" UNION ALL SELECT cohort, " + number + " - cohort, count(*) FROM cohorts JOIN periods USING (user_id)" +
-		" WHERE last > ts GROUP BY 1, 2"
+		// Where clocks were set back over midnight a later moment may lie in the day before.
+		" WHERE last > ts AND " + number + " >= cohort GROUP BY 1, 2"
 }

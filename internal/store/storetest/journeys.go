@@ -16,6 +16,7 @@ func journeyStories() []story {
 		{"sessions equal a recomputation", func(b *bench) { b.journeys(13, (*workload).askVisits) }},
 		{"paths equal a recomputation", func(b *bench) { b.journeys(14, (*workload).askPaths) }},
 		{"a funnel of one person", oneFunnel},
+		{"days that a zone skips or goes back to", oddDays},
 	}
 }
 
@@ -139,5 +140,41 @@ func oneFunnel(b *bench) {
 		if m := got.Steps[last].MedianSeconds; last > 0 && (m == nil || *m != c.median) {
 			b.Errorf("%s: median %v, want %v", name, m, c.median)
 		}
+	}
+}
+
+// oddDays are Samoa's of 2011, when it skipped one, and Newfoundland's of 2010, when clocks were set
+// back from a minute past midnight into the day before.
+func oddDays(b *bench) {
+	come := func(user, at string) event.Event {
+		t, ok := question.ParseTime(at, time.UTC)
+		if !ok {
+			b.Fatal(at)
+		}
+		return event.Event{ID: user + at, Name: "came", Type: event.Custom, Severity: event.Low, SampleRate: 1, UserID: user, Timestamp: t, ReceivedAt: epoch}
+	}
+	samoa := []event.Event{come("a", "2011-12-29T22:00:00Z"), come("a", "2011-12-30T10:30:00Z"), come("b", "2011-12-30T11:00:00Z")}
+	newfoundland := []event.Event{come("c", "2010-11-07T02:30:30Z"), come("d", "2010-11-07T02:30:40Z"), come("c", "2010-11-07T02:45:00Z")}
+	b.commit(append(samoa, newfoundland...)...)
+	in := func(start, end, tz string) question.Span {
+		return mustParse(b, func(p *question.Parser) question.Span { return p.Span(start, end, tz, epoch) })
+	}
+	days := &question.Series{Span: in("2011-12-28", "2012-01-02", "Pacific/Apia"), Interval: question.Day, Metric: question.Metric{Measure: question.Count}, AsOf: epoch}
+	series, err := b.store.Series(b.Context(), days)
+	b.ok(err)
+	b.same(days, series, questiontest.Series(days, samoa))
+	if n := len(series.Series[0].Points); n != 4 {
+		b.Errorf("%d days, want 4", n)
+	}
+	back := &question.Retention{Span: days.Span, Period: question.Day, Periods: 2, AsOf: epoch}
+	retained, err := b.store.Retention(b.Context(), back)
+	b.ok(err)
+	b.same(back, retained, questiontest.Retention(back, samoa))
+	back.Span = in("2010-11-06", "2010-11-08", "America/St_Johns")
+	retained, err = b.store.Retention(b.Context(), back)
+	b.ok(err)
+	// What c did next lies in Saturday, before the day that it came first.
+	if c := retained.Cohorts; len(c) != 2 || c[0].Size != 0 || c[1].Size != 2 || c[1].Returned[0] != 0 {
+		b.Errorf("cohorts %+v", c)
 	}
 }
