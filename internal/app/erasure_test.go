@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -152,6 +153,9 @@ func TestAnErasedPersonIsNowhere(t *testing.T) {
 			status, erased := call(t, a, "DELETE", "/api/analytics/users/"+url.PathEscape(person)+"?refuse=true", "")
 			if status != 200 || erased["events"] != 20.0 || erased["refuse"] != true || erased["journal_clean_at"] == nil || erased["status"] != "removed" {
 				t.Fatalf("erase: %d %v", status, erased)
+			}
+			if _, again := call(t, a, "GET", "/api/analytics/erasures/"+erased["erasure_id"].(string), ""); !reflect.DeepEqual(again, erased) {
+				t.Errorf("the receipt was %v, and is %v", erased, again)
 			}
 			if left := filesWith(t, filepath.Join(cfg.Data.Dir, "journal"), person); len(left) > 0 {
 				t.Errorf("the journal still holds the person: %v", left)

@@ -63,6 +63,9 @@ func (s *Server) eraseUser(ctx context.Context, in *eraseInput) (*erasureOutput,
 	if err != nil {
 		return nil, err
 	}
+	if kept, err := s.deps.Events.Erasure(ctx, e.ID); err == nil { // as it is shown again
+		e = kept
+	}
 	return &erasureOutput{Body: erasureAnswer(&e)}, nil
 }
 
