@@ -248,7 +248,7 @@ func (a *App) makeRooms(ctx context.Context) error {
 	a.destinations = a.newDestinations()
 	a.pipeline = ingest.New(ingest.Config{
 		Log: a.journal, Sink: a.store, Settings: a.settings.Current,
-		Logger: a.logger.With("component", "ingest"), Now: time.Now, Bounds: a.cfg.bounds(), Accepted: a.exportEvent(),
+		Logger: a.logger.With("component", "ingest"), Now: time.Now, Bounds: a.cfg.bounds(), Inside: a.cfg.Database.URL == "", Accepted: a.exportEvent(),
 		Projections: projections,
 		Keep:        a.destinations.Keep, Erased: a.forgetErased,
 	})

@@ -25,6 +25,9 @@ type Config struct {
 	Logger   *slog.Logger
 	Now      func() time.Time
 	Bounds   Bounds
+	// Inside says that the database works in this process, on the thread that stores. That one then gives
+	// way to everything else, most of all to questions; on Linux only.
+	Inside bool
 
 	Projections Projections
 	// Accepted hears of every event that was accepted, in its request's context. It must neither

@@ -61,7 +61,7 @@ func (w *world) open() {
 	w.Pipeline = New(Config{
 		Projections: Projections{Declared: w.declared, Totals: w.sink, Replica: "one"},
 		Log:         w.log, Sink: w.sink, Settings: func() settings.Settings { return *w.set.Load() },
-		Logger: logger, Now: time.Now, Bounds: Bounds{Events: 10_000, Bytes: 8 << 20},
+		Logger: logger, Now: time.Now, Bounds: Bounds{Events: 10_000, Bytes: 8 << 20}, Inside: true,
 	})
 	w.Start()
 	w.t.Cleanup(w.close)
@@ -146,6 +146,7 @@ type faultySink struct {
 	away      atomic.Bool  // every call fails
 	loseReply atomic.Int32 // so many commits succeed but are answered with an error
 	poison    string       // events of this name are refused
+	before    func()       // is called before each commit; nil = nothing
 }
 
 var errAway = errs.New(errs.Unavailable, "the database is away")
@@ -162,6 +163,9 @@ func (s *faultySink) refuses(events []event.Event) error {
 func (s *faultySink) Commit(ctx context.Context, b *store.Batch) (store.Result, error) {
 	s.busy.RLock()
 	defer s.busy.RUnlock()
+	if s.before != nil {
+		s.before()
+	}
 	if s.away.Load() {
 		return store.Result{}, errAway
 	}

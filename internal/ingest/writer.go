@@ -124,6 +124,11 @@ func (w *writer) pump(ctx context.Context, cursor store.Cursor, after uint64) er
 		return nil
 	})
 	g.Go(func() error {
+		if w.cfg.Inside {
+			if err := giveWay(); err != nil {
+				w.logger.Debug("storing runs at the usual priority", "cause", err)
+			}
+		}
 		for b := range works {
 			began := w.cfg.Now()
 			next, err := w.commit(ctx, cursor, b)
