@@ -159,11 +159,17 @@ func (c *Client) print(e *encoder) {
 		c.stats.Dropped.Closed++
 		return
 	}
-	if _, err := c.cfg.Output.Write(append(e.buf, '\n')); err != nil {
-		c.stats.Dropped.IO++
-		return
-	}
-	c.stats.Sent++
+	written := false
+	defer func() {
+		_ = recover() // a fault of Output is counted as an error of it is: Track does not panic
+		if written {
+			c.stats.Sent++
+		} else {
+			c.stats.Dropped.IO++
+		}
+	}()
+	_, err := c.cfg.Output.Write(append(e.buf, '\n'))
+	written = err == nil
 }
 
 // enqueue puts an event into the queue, or drops one as the policy says.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -130,6 +131,22 @@ func TestAnHourWithoutTheService(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+type faulty struct{}
+
+func (faulty) Write([]byte) (int, error) { panic("a fault of the application's") }
+
+func TestAFaultyOutputIsCounted(t *testing.T) {
+	c, err := New(Config{Mode: Console, Output: faulty{}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Track(t.Context(), "e", nil)
+	c.Track(t.Context(), "e", nil)
+	if s := closeNow(t, c); s.Tracked != 2 || s.Dropped.IO != 2 {
+		t.Errorf("%+v", s)
 	}
 }
 
