@@ -73,13 +73,15 @@ func spread(events []event.Event, start time.Time, first, rows int) {
 	}
 }
 
+// pastBatch is how many events of a past are stored at once.
+const pastBatch = 10_000
+
 // fillPast stores a past in the order of time, each event as a change makes it. What a cursor says
 // is stored stays as it is.
 func fillPast(b *testing.B, s *store.Store, c store.Cursor, start time.Time, rows int, change func(*event.Event)) {
-	const size = 10_000
-	g := storetest.NewGenerator(1, start)
-	for first := int(c.Seq) * size; first < rows; first += size {
-		batch := store.Batch{From: c, Seq: c.Seq + 1, Events: g.Events(size)}
+	g := storetest.NewGenerator(1+c.Seq, start)
+	for first := int(c.Seq) * pastBatch; first < rows; first += pastBatch {
+		batch := store.Batch{From: c, Seq: c.Seq + 1, Events: g.Events(pastBatch)}
 		spread(batch.Events, start, first, rows)
 		for i := range batch.Events {
 			change(&batch.Events[i])

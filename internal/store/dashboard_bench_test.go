@@ -39,7 +39,7 @@ func BenchmarkDashboard(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if c.Seq == 0 {
+		if c.Seq*pastBatch < uint64(rows) { // or goes on where a run before was ended
 			began := time.Now()
 			fillPast(b, s, c, end.AddDate(0, 0, -pastDays), rows, visitors())
 			fmt.Printf("%s stored in %v\n", s.Dialect(), time.Since(began).Round(time.Second))

@@ -172,7 +172,8 @@ func declaredRow(at time.Time, id int64, width time.Duration, fresh, shrunk bool
 
 // Conditions on events that are about to change; nobody else changes them until the transaction ends.
 const (
-	selectDeclared = `SELECT ts, event_name, sample_rate, properties, metadata FROM events WHERE `
+	declaredFields = `SELECT ts, event_name, sample_rate, properties, metadata`
+	selectDeclared = declaredFields + ` FROM events WHERE `
 	declaredByID   = selectDeclared + `event_id IN (SELECT unnest($1::text[])) ORDER BY event_id`
 	declaredByUser = selectDeclared + `user_id = $1 ORDER BY event_id`
 )

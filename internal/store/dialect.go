@@ -122,9 +122,11 @@ type questionDialect interface {
 	microseconds(t string) string
 	// spread divides texts evenly into numbers from 0 below a count.
 	spread(x string, count int) string
-	// collect gathers the integers of a group in one value; collected hands them over one by one.
+	// collect gathers the integers or texts of a group in one value; collected and collectedTexts hand
+	// them over one by one.
 	collect(x string) string
 	collected(value any, each func(int64)) error
+	collectedTexts(value any, each func(string)) error
 }
 
 // duplicates are the ids that were not stored because they had been before, one entry per event.

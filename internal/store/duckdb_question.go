@@ -94,17 +94,21 @@ func (*duck) spread(x string, count int) string { return "hash(" + x + ") % " + 
 
 func (*duck) collect(x string) string { return "list(" + x + ")" }
 
-func (*duck) collected(value any, each func(int64)) error {
+func (*duck) collected(value any, each func(int64)) error { return eachOf(value, each) }
+
+func (*duck) collectedTexts(value any, each func(string)) error { return eachOf(value, each) }
+
+func eachOf[T any](value any, each func(T)) error {
 	list, ok := value.([]any)
 	if !ok {
 		return fmt.Errorf("a list came as %T", value)
 	}
 	for _, v := range list {
-		n, ok := v.(int64)
+		one, ok := v.(T)
 		if !ok {
-			return fmt.Errorf("a number came as %T", v)
+			return fmt.Errorf("a member of a list came as %T", v)
 		}
-		each(n)
+		each(one)
 	}
 	return nil
 }

@@ -102,6 +102,17 @@ func (*postgres) collected(value any, each func(int64)) error {
 	return nil
 }
 
+func (*postgres) collectedTexts(value any, each func(string)) error {
+	var list pq.StringArray
+	if err := list.Scan(value); err != nil {
+		return err
+	}
+	for _, text := range list {
+		each(text)
+	}
+	return nil
+}
+
 func (*postgres) outOfRange(err error) bool {
 	var e *pq.Error
 	return errors.As(err, &e) && e.Code == "22003" // numeric_value_out_of_range

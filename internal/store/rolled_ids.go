@@ -21,14 +21,14 @@ func (m *measurement) onlyNames() bool {
 	return (m.by.IsZero() || m.by.Column == question.EventName) && !slices.ContainsFunc(m.where, other)
 }
 
-// idsRow is a sketch of a bucket, or the one id of an event outside of whole buckets. Its bytes are
+// idsRow is a sketch of a bucket, or a list of ids of events outside of whole buckets. Its bytes are
 // there until the next row is.
 type idsRow struct {
 	TS   time.Time
 	K    string
 	IDs  sql.RawBytes
 	N    sql.NullInt64 // how many ids the sketch has, where that is asked for instead of it
-	ID   sql.NullString
+	List any           // as collect gathers it
 	Lost int64
 	Wide bool // it only says which groups are the first
 }
@@ -55,14 +55,17 @@ func (m *measurement) idColumns(c *compiler) idColumns {
 // sketches makes a part of a statement that returns rows as idsRow has them: the sketches of roll-ups
 // where a condition holds.
 func (of *idColumns) sketches(condition string, wide bool) string {
-	return "SELECT bucket AS ts, " + of.key + " AS k, " + of.ids + " AS ids, " + of.known + " AS n, NULL::text AS id, lost, " +
+	return "SELECT bucket AS ts, " + of.key + " AS k, " + of.ids + " AS ids, " + of.known + " AS n, NULL::text[] AS list, lost, " +
 		strconv.FormatBool(wide) + " AS wide FROM rollup_ids WHERE " + condition + of.rows + of.where
 }
 
-// events makes such a part of the ids of events. No calendar that sketches can answer divides an hour.
-func (of *idColumns) events(p piece, args *arguments) string {
-	return "SELECT DISTINCT date_trunc('hour', events.ts) AS ts, " + of.key + " AS k, NULL::bytea AS ids, NULL::bigint AS n, " + of.id +
-		" AS id, 0::bigint AS lost, false AS wide FROM events WHERE events.ts >= " + args.bind(p.from) + " AND events.ts < " + args.bind(p.to) + of.where
+// events makes such a part of the ids of events, gathered: what a row costs is more than an id. No
+// calendar that sketches can answer divides an hour.
+func (of *idColumns) events(d dialect, p piece, args *arguments) string {
+	ids := "SELECT DISTINCT date_trunc('hour', events.ts) AS ts, " + of.key + " AS k, " + of.id + " AS id FROM events WHERE events.ts >= " +
+		args.bind(p.from) + " AND events.ts < " + args.bind(p.to) + of.where
+	return "SELECT ts, k, NULL::bytea AS ids, NULL::bigint AS n, " + d.collect("id") +
+		" FILTER (WHERE id IS NOT NULL) AS list, 0::bigint AS lost, false AS wide FROM (" + ids + ") AS found GROUP BY ts, k"
 }
 
 // compileIDs makes the statement that finds the sketches of a span and, at its ends, the ids; only of
@@ -78,7 +81,7 @@ func (s *Store) compileIDs(c *compiler, m *measurement, list []piece, only []tim
 	}
 	for _, p := range list {
 		if p.width == 0 {
-			parts = append(parts, of.events(p, &c.args))
+			parts = append(parts, of.events(s.d, p, &c.args))
 		}
 	}
 	return strings.Join(parts, " UNION ALL ")
@@ -93,7 +96,7 @@ func eachIDs(ctx context.Context, tx *sqlx.Tx, query string, args arguments, do 
 	defer rows.Close()
 	var r idsRow
 	for rows.Next() {
-		if err := rows.Scan(&r.TS, &r.K, &r.IDs, &r.N, &r.ID, &r.Lost, &r.Wide); err != nil {
+		if err := rows.Scan(&r.TS, &r.K, &r.IDs, &r.N, &r.List, &r.Lost, &r.Wide); err != nil {
 			return err
 		}
 		if err := do(&r); err != nil {
@@ -112,7 +115,7 @@ func (s *Store) idsFromRollups(ctx context.Context, tx *sqlx.Tx, m *measurement,
 	if list, err = widen(ctx, tx, m.calendar, list); err != nil {
 		return nil, false, err
 	}
-	sets := idSets{m: m, whole: whole, cells: map[idCell]*sketch{}, totals: map[string]*sketch{}}
+	sets := idSets{d: s.d, m: m, whole: whole, cells: map[idCell]*sketch{}, totals: map[string]*sketch{}}
 	switch {
 	case m.calendar == nil:
 		cells, err = s.idsFromSketches(ctx, tx, &sets, list, nil)
@@ -206,6 +209,7 @@ type idCell struct {
 // idSets are the ids of a measurement by bucket and group, and by group. Those of groups that are not
 // among the first may be in rest at once.
 type idSets struct {
+	d      dialect
 	m      *measurement
 	whole  bool // the events are
 	cells  map[idCell]*sketch
@@ -243,8 +247,10 @@ func (s *idSets) put(r *idsRow, into ...*sketch) error {
 	}
 	for _, ids := range into {
 		ids.lost += r.Lost
-		if r.ID.Valid {
-			ids.add(hashID(r.ID.String))
+		if r.List != nil {
+			if err := s.d.collectedTexts(r.List, func(id string) { ids.add(hashID(id)) }); err != nil {
+				return err
+			}
 		}
 		if err := ids.mergeCopy(r.IDs); err != nil {
 			return err

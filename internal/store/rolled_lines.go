@@ -66,7 +66,7 @@ func (s *Store) linesOfIDs(ctx context.Context, tx *sqlx.Tx, sets *idSets, list 
 		return nil, err
 	}
 	c := newCompiler(s.d)
-	query := compileRanks(c, sets.m, list, of)
+	query := compileRanks(c, s.d, sets.m, list, of)
 	if err := eachIDs(ctx, tx, query, c.args, sets.add); err != nil {
 		return nil, err
 	}
@@ -86,12 +86,12 @@ func (s *Store) linesOfIDs(ctx context.Context, tx *sqlx.Tx, sets *idSets, list 
 
 // compileRanks makes the statement that finds which names are the first, and all of the lines that it
 // reads for that.
-func compileRanks(c *compiler, m *measurement, list []piece, of linePieces) string {
+func compileRanks(c *compiler, d dialect, m *measurement, list []piece, of linePieces) string {
 	ids := m.idColumns(c)
 	var parts []string
 	for _, p := range of.both {
 		if p.width == 0 {
-			parts = append(parts, ids.events(p, &c.args))
+			parts = append(parts, ids.events(d, p, &c.args))
 		} else {
 			parts = append(parts, ids.sketches(p.tidyRows(&c.args), false))
 		}
