@@ -18,8 +18,8 @@ func Run(t *testing.T, database Database) {
 	runGroups(t, database, []group{
 		{"list", listStories()}, {"scan", scanStories()}, {"retain", retainStories()}, {"stats", statsStories()},
 		{"questions", questionStories()}, {"rollups", rollupStories()}, {"stats from roll-ups", statsRollupStories()}, {"declared", declaredStories()},
-		{"projections", projectionStories()}, {"journeys", journeyStories()}, {"receipts", receiptStories()},
-		{"destinations", destinationStories()},
+		{"projections", projectionStories()}, {"journeys", journeyStories()}, {"edges", edgeStories()},
+		{"receipts", receiptStories()}, {"destinations", destinationStories()},
 	})
 	RunWriting(t, database)
 }
