@@ -102,7 +102,7 @@ func (s *Store) insert(ctx context.Context, ses session, events []event.Event, n
 	if declared == nil {
 		declared = &declarations{}
 	}
-	counted := countAside(events, from, declared)
+	counted := countAside(events, from, declared, !s.d.columnar())
 	stored, dup, err := s.d.insert(ctx, ses, events, now)
 	rows := <-counted
 	if err != nil {

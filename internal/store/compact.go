@@ -34,7 +34,7 @@ func (s *Store) Compact(ctx context.Context) error {
 // compact has PostgreSQL write each table with deleted rows into new files.
 func (d *postgres) compact(ctx context.Context, s *Store) error {
 	return s.use(ctx, func(p pools) error {
-		for _, table := range []string{"events", "dead_letters", "destination_dead_letters", "receipts", "tombstones", "rollup_users", "rollup_values"} {
+		for _, table := range []string{"events", "dead_letters", "destination_dead_letters", "receipts", "tombstones", "rollup_users", "rollup_values", "user_marks"} {
 			if _, err := p.admin.ExecContext(ctx, "VACUUM (FULL, ANALYZE) "+table); err != nil {
 				return err
 			}

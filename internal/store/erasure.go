@@ -107,6 +107,9 @@ func (s *Store) deleteUser(ctx context.Context, ses session, userID string) (int
 	if err != nil {
 		return 0, err
 	}
+	if err := s.eraseMarks(ctx, ses, userID); err != nil {
+		return 0, err
+	}
 	return result.RowsAffected()
 }
 

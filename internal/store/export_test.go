@@ -148,3 +148,26 @@ func OnlyRollups(t testing.TB, s *Store) {
 		t.Fatal(err)
 	}
 }
+
+// UserHash is what marks know of a user.
+func UserHash(id string) uint32 { return userHash(id) }
+
+// MarkSets are how many sets of marks there are by day and size, and how many marks in all.
+func MarkSets(t *testing.T, s *Store) (sets []int, marks int) {
+	t.Helper()
+	if err := s.p.read.Select(&sets, "SELECT count(*) FROM user_marks WHERE node & (node - 1) = 0 GROUP BY day, node ORDER BY 1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.p.read.Get(&marks, "SELECT coalesce(sum(octet_length(marks)), 0) / $1 FROM user_marks", markBytes); err != nil {
+		t.Fatal(err)
+	}
+	return sets, marks
+}
+
+// DropMarks makes it seem as if no user had an event.
+func DropMarks(t *testing.T, s *Store) {
+	t.Helper()
+	if _, err := s.p.write.Exec("TRUNCATE user_marks"); err != nil {
+		t.Fatal(err)
+	}
+}

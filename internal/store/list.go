@@ -29,10 +29,13 @@ func (s *Store) List(ctx context.Context, f Filter, p Page) ([]event.Event, erro
 		}
 		defer release()
 	}
-	if s.d.columnar() {
+	switch {
+	case s.d.columnar():
 		return s.listBack(ctx, f, p)
+	case f.UserID != "":
+		return s.listOfUser(ctx, f, p)
 	}
-	return s.page(ctx, f, p)
+	return s.page(ctx, f, p, nil)
 }
 
 // listSpans are read one after the other until a page is full: dense lists need the first, those of
@@ -54,7 +57,7 @@ func (s *Store) listBack(ctx context.Context, f Filter, p Page) ([]event.Event, 
 		if !start.Before(f.Start) {
 			break
 		}
-		events, err := s.page(ctx, f, p)
+		events, err := s.page(ctx, f, p, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -65,12 +68,12 @@ func (s *Store) listBack(ctx context.Context, f Filter, p Page) ([]event.Event, 
 		p = Page{Limit: p.Limit - len(events)}
 	}
 	f.Start = start
-	events, err := s.page(ctx, f, p)
+	events, err := s.page(ctx, f, p, nil)
 	return append(list, events...), err
 }
 
-// page reads the first events of a list in one statement.
-func (s *Store) page(ctx context.Context, f Filter, p Page) ([]event.Event, error) {
+// page reads the first events of a list in one statement, only those of some times where there are any.
+func (s *Store) page(ctx context.Context, f Filter, p Page, times []time.Time) ([]event.Event, error) {
 	var args arguments
 	conditions, err := f.conditions(s.d, &args)
 	if err != nil {
@@ -80,6 +83,9 @@ func (s *Store) page(ctx context.Context, f Filter, p Page) ([]event.Event, erro
 		ts := args.bind(micro(p.Timestamp))
 		// The first half is for the index, the second for events of the same instant.
 		conditions = append(conditions, "ts <= "+ts+" AND (ts < "+ts+" OR event_id < "+args.bind(p.EventID)+")")
+	}
+	if len(times) > 0 {
+		conditions = append(conditions, "ts = ANY("+args.bind(s.d.texts(stamps(times)))+"::timestamptz[])")
 	}
 	query := "SELECT " + eventColumns + " FROM events"
 	if len(conditions) > 0 {

@@ -60,6 +60,7 @@ func (s *Store) migration(ctx context.Context, fn func(pools, *goose.Provider) e
 			return errs.Wrap(errs.Internal, "the migrations cannot be read", err)
 		}
 		defer s.d.changed()
+		defer s.marked.Store(false)
 		return fn(p, provider)
 	})
 }

@@ -9,24 +9,24 @@ import (
 
 // batchRows are the fresh rows that a batch adds to roll-ups, or why there are none.
 type batchRows struct {
-	counts, ids, users, values [][]any
-	err                        error
+	counts, ids, users, values, marks [][]any
+	err                               error
 }
 
 // countAside counts all events of a batch beside the database's own work on it: hardly ever is one of
 // them a duplicate. Its result must be waited for.
-func countAside(events []event.Event, from *floors, all *declarations) <-chan batchRows {
+func countAside(events []event.Event, from *floors, all *declarations, marked bool) <-chan batchRows {
 	counted := make(chan batchRows, 1)
 	places := make([]int, len(events))
 	for i := range places {
 		places[i] = i
 	}
-	go func() { counted <- countBatch(events, places, from, all) }()
+	go func() { counted <- countBatch(events, places, from, all, marked) }()
 	return counted
 }
 
-// countBatch counts some events of a batch, given as their places in it.
-func countBatch(events []event.Event, places []int, from *floors, all *declarations) (r batchRows) {
+// countBatch counts some events of a batch, given as their places in it, and marks their users.
+func countBatch(events []event.Event, places []int, from *floors, all *declarations, marked bool) (r batchRows) {
 	counts, ids, users := rollupCounts{}, sketches{}, userCounts{}
 	for _, i := range places {
 		e := countedOf(&events[i])
@@ -41,6 +41,9 @@ func countBatch(events []event.Event, places []int, from *floors, all *declarati
 		t.fold(usersOfBatch)
 	}
 	r.counts, r.users = counts.rows(true), users.rows(always)
+	if marked {
+		r.marks = marksOf(events, places)
+	}
 	if r.ids, r.err = ids.rows(true); r.err == nil {
 		r.values, r.err = valuesOf(events, places, all)
 	}
@@ -69,7 +72,7 @@ func (s *Store) rollUp(ctx context.Context, ses session, events []event.Event, s
 		return err
 	}
 	if len(stored) < len(events) || !slices.EqualFunc(now.list, was.list, sameDeclaration) {
-		r = countBatch(events, stored, from, now)
+		r = countBatch(events, stored, from, now, !s.d.columnar())
 	}
 	if r.err != nil {
 		return r.err
@@ -81,6 +84,7 @@ func (s *Store) rollUp(ctx context.Context, ses session, events []event.Event, s
 	}{
 		{"rollups", rollupColumns, r.counts}, {"rollup_users", userColumns, r.users},
 		{"rollup_ids", sketchColumns, r.ids}, {"rollup_values", declaredColumns, r.values},
+		{"user_marks", markColumns, r.marks},
 	} {
 		if err := s.d.load(ctx, ses, add.table, add.columns, add.rows); err != nil {
 			return err

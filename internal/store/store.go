@@ -130,6 +130,8 @@ type Store struct {
 	erased atomic.Pointer[erased]
 	// known are the floors as last read.
 	known atomic.Pointer[floors]
+	// marked is set when all events have been found to have marks of their users.
+	marked atomic.Bool
 	// projections are the metrics' totals as last stored.
 	projections projections
 	// largeBatches counts those that were stored.

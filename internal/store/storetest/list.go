@@ -18,6 +18,7 @@ func listStories() []story {
 		{"lists and scans with conditions", listConditions},
 		{"pages meet at equal timestamps", equalTimestamps},
 		{"pages go far back", farBack},
+		{"pages of users", listUsers},
 		{"pages stay in place while events come in", pagesStay},
 		{"a query that takes too long", tooLong},
 	}
