@@ -196,6 +196,7 @@ func (c *Client) enqueue(ctx context.Context, event []byte) {
 	}
 	c.mu.Unlock()
 	place.fill(event)
+	place.prepare(&c.mu)
 }
 
 // admit finds a place for an event, and makes one as the policy says. mu is held, but not while it

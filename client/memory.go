@@ -2,6 +2,7 @@ package client
 
 import (
 	"runtime"
+	"sync"
 	"sync/atomic"
 )
 
@@ -19,6 +20,7 @@ type memory struct {
 	bytes  int
 	chunks []*chunk
 	spare  []*chunk
+	making bool // somebody makes the next chunk
 }
 
 // chunk holds some events, one behind the other.
@@ -34,6 +36,7 @@ type chunk struct {
 type room struct {
 	chunk *chunk
 	bytes []byte
+	makes *memory // where the one who fills it is to make the next chunk
 }
 
 func (r room) fill(event []byte) {
@@ -41,6 +44,18 @@ func (r room) fill(event []byte) {
 		copy(r.bytes, event)
 		r.chunk.writers.Add(-1)
 	}
+}
+
+// prepare makes the next chunk while nobody waits for it. mu is the client's.
+func (r room) prepare(mu *sync.Mutex) {
+	if r.makes == nil {
+		return
+	}
+	c := newChunk(chunkBytes)
+	mu.Lock()
+	r.makes.making = false
+	r.makes.spare = append(r.makes.spare, c)
+	mu.Unlock()
 }
 
 func newMemory(limit int) *memory { return &memory{limit: limit} }
@@ -62,7 +77,11 @@ func (m *memory) add(event []byte) (room, error) {
 	c.ends = append(c.ends, to)
 	c.writers.Add(1)
 	m.bytes += len(event) + overhead
-	return room{c, c.bytes[from:to]}, nil
+	r := room{chunk: c, bytes: c.bytes[from:to]}
+	if len(c.bytes) > cap(c.bytes)/2 && len(m.spare) == 0 && !m.making && m.bytes < m.limit-chunkBytes {
+		m.making, r.makes = true, m
+	}
+	return r, nil
 }
 
 func (m *memory) chunk(need int) *chunk {
@@ -71,7 +90,11 @@ func (m *memory) chunk(need int) *chunk {
 		m.spare = m.spare[:n-1]
 		return c
 	}
-	return &chunk{bytes: make([]byte, 0, max(need, chunkBytes)), ends: make([]int, 0, chunkBytes/256)}
+	return newChunk(max(need, chunkBytes))
+}
+
+func newChunk(size int) *chunk {
+	return &chunk{bytes: make([]byte, 0, size), ends: make([]int, 0, chunkBytes/128)}
 }
 
 // first is where the oldest event stands in the first chunk; false when there is none.
