@@ -38,9 +38,13 @@ func (s *Store) List(ctx context.Context, f Filter, p Page) ([]event.Event, erro
 	return s.page(ctx, f, p, nil)
 }
 
-// listSpans are read one after the other until a page is full: dense lists need the first, those of
-// one user the second. What lies further back is read at once.
-var listSpans = [...]time.Duration{time.Hour, 48 * time.Hour}
+// Spans are read one after the other until a page is full: dense lists need the first, most others the
+// second. A statement costs as much as to look through the marks of many days, so a user has only one.
+// What lies further back is read at once.
+var (
+	listSpans  = []time.Duration{time.Hour, 48 * time.Hour}
+	spanOfUser = []time.Duration{16 * day}
+)
 
 // listBack reads spans of time, from the page's place back.
 func (s *Store) listBack(ctx context.Context, f Filter, p Page) ([]event.Event, error) {
@@ -52,7 +56,11 @@ func (s *Store) listBack(ctx context.Context, f Filter, p Page) ([]event.Event, 
 	}
 	start := f.Start
 	var list []event.Event
-	for _, width := range listSpans {
+	spans := listSpans
+	if f.UserID != "" {
+		spans = spanOfUser
+	}
+	for _, width := range spans {
 		f.Start = micro(from.Add(-width))
 		if !start.Before(f.Start) {
 			break

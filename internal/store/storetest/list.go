@@ -126,7 +126,8 @@ func farBack(b *bench) {
 	var batch []event.Event
 	for i, back := range []time.Duration{
 		-time.Hour, -time.Microsecond, 0, time.Second, time.Hour - time.Microsecond, time.Hour, time.Hour + time.Microsecond,
-		5 * time.Hour, 48 * time.Hour, 49 * time.Hour, 49*time.Hour + time.Microsecond, 40 * 24 * time.Hour, 3 * 366 * 24 * time.Hour,
+		5 * time.Hour, 48 * time.Hour, 49 * time.Hour, 49*time.Hour + time.Microsecond,
+		16 * 24 * time.Hour, 16*24*time.Hour + time.Microsecond, 40 * 24 * time.Hour, 3 * 366 * 24 * time.Hour,
 	} {
 		for j := range 2 {
 			e := at(fmt.Sprintf("e%02d", 99-2*i-j), 0)
