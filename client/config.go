@@ -59,7 +59,8 @@ type Config struct {
 	MaxWait time.Duration // between attempts, unless the service says later; 30 s
 
 	// OnRefused is told of every event that will never be stored: the service says no to it, or it
-	// cannot be written as JSON. It is called from the sender or from Track and must not wait.
+	// cannot be written as JSON. It is called from the sender or from Track and must not wait, not
+	// for Flush or Close either, which wait for it.
 	OnRefused func(Refusal)
 
 	HTTPClient *http.Client // with a transport of its own when nil

@@ -1,6 +1,7 @@
 package destination
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -26,7 +27,7 @@ type httpSender struct {
 	client      *http.Client
 	transport   *http.Transport
 	now         func() time.Time
-	buf         []byte // of the body before; sends come one at a time
+	size        int // of the body before, in bytes
 }
 
 func newHTTPSender(c *Config) *httpSender {
@@ -47,17 +48,16 @@ func newHTTPSender(c *Config) *httpSender {
 func (h *httpSender) close() { h.transport.CloseIdleConnections() }
 
 func (h *httpSender) send(ctx context.Context, events []event.Event) (string, error) {
-	body, err := h.encode(h.buf[:0], events)
+	// A transport may still read the body of the request before, whose answer is there: it is left to it.
+	body, err := h.encode(make([]byte, 0, h.size), events)
 	if err != nil {
 		return "", &failure{cause: "the events cannot be written: " + err.Error(), refused: true}
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url, nil)
+	h.size = len(body)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url, bytes.NewReader(body))
 	if err != nil {
 		return "", &failure{cause: "the URL cannot be used"}
 	}
-	lent := &lending{data: body}
-	r.Body, r.GetBody, r.ContentLength = lent.reader(), func() (io.ReadCloser, error) { return lent.reader(), nil }, int64(len(body))
-	defer func() { h.buf = lent.back() }()
 	r.Header.Set("Content-Type", h.contentType)
 	r.Header.Set("User-Agent", "Tidemark")
 	if h.bearer != "" {

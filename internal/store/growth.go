@@ -1,12 +1,12 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
-	"strconv"
 	"time"
+
+	"github.com/shirou/gopsutil/v3/process"
 )
 
 const (
@@ -49,14 +49,13 @@ func (s *Store) bounded(ctx context.Context) (_ context.Context, stop func()) {
 
 // resident is how many bytes of memory the process has; false where the system does not tell.
 func resident() (int64, bool) {
-	text, err := os.ReadFile("/proc/self/statm")
+	p, err := process.NewProcess(int32(os.Getpid()))
 	if err != nil {
 		return 0, false
 	}
-	fields := bytes.Fields(text)
-	if len(fields) < 2 {
+	m, err := p.MemoryInfo()
+	if err != nil {
 		return 0, false
 	}
-	pages, err := strconv.ParseInt(string(fields[1]), 10, 64)
-	return pages * int64(os.Getpagesize()), err == nil
+	return int64(m.RSS), true
 }

@@ -91,24 +91,17 @@ func (*postgres) spread(x string, count int) string {
 
 func (*postgres) collect(x string) string { return "array_agg(" + x + ")" }
 
-func (*postgres) collected(value any, each func(int64)) error {
-	var list pq.Int64Array
-	if err := list.Scan(value); err != nil {
-		return err
-	}
-	for _, n := range list {
-		each(n)
-	}
-	return nil
-}
+func (*postgres) collected(value any, each func(int64)) error { return eachIn(value, each) }
 
-func (*postgres) collectedTexts(value any, each func(string)) error {
-	var list pq.StringArray
-	if err := list.Scan(value); err != nil {
+func (*postgres) collectedTexts(value any, each func(string)) error { return eachIn(value, each) }
+
+func eachIn[T any](value any, each func(T)) error {
+	var list []T
+	if err := pq.Array(&list).Scan(value); err != nil {
 		return err
 	}
-	for _, text := range list {
-		each(text)
+	for _, one := range list {
+		each(one)
 	}
 	return nil
 }

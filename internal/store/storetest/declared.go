@@ -318,17 +318,22 @@ func undeclared(b *bench) {
 	}
 }
 
+// past makes events of some days, so many days back and more.
+func (w *workload) past(n, back, days int) {
+	for range n {
+		e := w.event()
+		e.Timestamp = epoch.AddDate(0, 0, -back-w.r.IntN(days))
+		e.ReceivedAt = e.Timestamp
+		w.events = append(w.events, e)
+	}
+}
+
 // undeclaredByGuest has a command that knows of no declarations at work on what is left of events.
 func undeclaredByGuest(b *bench) {
 	b.declares(everyShape(100))
 	w := newWorkload(b, 76)
 	w.unsampled = true
-	for range 100 {
-		e := w.event()
-		e.Timestamp = epoch.AddDate(0, 0, -50-w.r.IntN(50))
-		e.ReceivedAt = e.Timestamp
-		w.events = append(w.events, e)
-	}
+	w.past(100, 50, 50)
 	b.commit(w.events...)
 	b.ok(b.store.TidyRollups(b.Context()))
 	if n, err := b.store.Expire(b.Context(), epoch, 1000); err != nil || int(n) != len(w.events) {
@@ -433,12 +438,7 @@ func declaredOutlives(b *bench) {
 	b.declares(everyShape(100))
 	w := newWorkload(b, 75)
 	w.unsampled = true
-	for range 200 {
-		e := w.event()
-		e.Timestamp = epoch.AddDate(0, 0, -w.r.IntN(100))
-		e.ReceivedAt = e.Timestamp
-		w.events = append(w.events, e)
-	}
+	w.past(200, 0, 100)
 	b.commit(w.events...)
 	b.ok(b.store.TidyRollups(b.Context()))
 	n, err := b.store.Expire(b.Context(), epoch.AddDate(0, 0, -50), 1000)
