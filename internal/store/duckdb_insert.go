@@ -38,6 +38,7 @@ func (d *duck) insert(ctx context.Context, ses session, events []event.Event, no
 	own := d.own.columns()
 	columns := own.appended()
 	err = appending(ses, "events", columns, func(a *duckdb.Appender) error {
+		var m members
 		values := make([]driver.Value, len(columns))
 		for i := range events {
 			id := events[i].ID
@@ -52,7 +53,7 @@ func (d *duck) insert(ctx context.Context, ses session, events []event.Event, no
 				gone[id] = false // a second one in this batch is a duplicate
 				d.seen.renew(id, events[i].ReceivedAt)
 			}
-			if err := appendEvent(a, values, &events[i], own); err != nil {
+			if err := appendEvent(a, values, &events[i], own, &m); err != nil {
 				return err
 			}
 			stored = append(stored, i)
@@ -115,7 +116,7 @@ func (*duck) existing(ctx context.Context, ses session, ids []string, since time
 	return rows.Err()
 }
 
-func appendEvent(a *duckdb.Appender, v []driver.Value, e *event.Event, own owned) error {
+func appendEvent(a *duckdb.Appender, v []driver.Value, e *event.Event, own owned, m *members) error {
 	tags, err := tagsText(e.Tags)
 	if err != nil {
 		return err
@@ -128,7 +129,7 @@ func appendEvent(a *duckdb.Appender, v []driver.Value, e *event.Event, own owned
 	v[15], v[16] = nullText(e.Referrer), nullText(e.Timezone)
 	v[17], v[18], v[19] = nullBytes(e.Properties), nullBytes(e.Metadata), tags
 	v[20] = userMark(e.UserID)
-	own.read(e, v[21:])
+	own.read(m, e, v[21:])
 	return a.AppendRow(v...)
 }
 

@@ -43,7 +43,7 @@ func TestPlainValues(t *testing.T) {
 	defer s.Close()
 	plain := 0
 	for _, value := range []string{
-		`"a"`, `""`, `"é ü"`, `"a/b~c"`, `"\u0061"`, `"a\"b"`, "\"a\x7fb\"", "\"a\tb\"", `true`, `false`, `null`, `0`, `-0`, `-0.0`, `1`, `-7`,
+		`"a"`, `""`, `"é ü"`, `"a/b~c"`, `"\u0061"`, `"a\"b"`, "\"a\x7fb\"", `true`, `false`, `null`, `0`, `-0`, `-0.0`, `1`, `-7`,
 		`1.0`, `2.50`, `0.1`, `-3.5`, `1e3`, `1E-3`, `4.2e1`, `9007199254740993`, `18446744073709551616`, `99999999999999999999`,
 		`0.30000000000000004`, `123456789.123456789`, `12345678901234567890123`, `{"k":1}`, `[1,{"a":"]"}]`, `{"a":"}\""}`,
 	} {
@@ -52,7 +52,7 @@ func TestPlainValues(t *testing.T) {
 		} {
 			var got []string
 			is := false
-			whole := eachMember([]byte(object), func(name, v []byte, p bool) bool {
+			whole := new(members).each([]byte(object), func(name, v []byte, p bool) bool {
 				if string(name) == "k" {
 					got, is = append(got, string(v)), p
 				}
@@ -80,8 +80,8 @@ func TestPlainValues(t *testing.T) {
 }
 
 func TestMembersOfWhatIsNone(t *testing.T) {
-	for _, o := range []string{``, ` `, `{`, `{"`, `{"a`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1,}`, `{"a":"`, `{"a":"\`, `{"a":[`, `{"a":[{]`, `[]`, `1`, `null`, `{"\u0061":1}`, `{a:1}`, `{"a" 1}`} {
-		if eachMember([]byte(o), func(_, _ []byte, _ bool) bool { return true }) {
+	for _, o := range []string{``, ` `, `{`, `{"`, `{"a`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1,}`, `{"a":"`, `{"a":"\`, `{"a":[`, `{"a":[{]`, `[]`, `1`, `null`, `{"\u0061":1}`, `{a:1}`, `{"a" 1}`, `{"a":01}`, "{\"a\":\"b\tc\"}", "{\"\xff\":1}"} {
+		if new(members).each([]byte(o), func(_, _ []byte, _ bool) bool { return true }) {
 			t.Errorf("%s was read to its end", o)
 		}
 	}
@@ -90,10 +90,12 @@ func TestMembersOfWhatIsNone(t *testing.T) {
 func FuzzMembers(f *testing.F) {
 	f.Add([]byte(`{"a":1,"b":"x","c":[{"d":null}]}`))
 	f.Add([]byte(`{"a":"\"","b":{"}":"]"}}`))
+	f.Add([]byte("{\"\xff\":{}}"))
+	var m members
 	f.Fuzz(func(t *testing.T, o []byte) {
 		values := map[string]string{}
 		n := 0
-		whole := eachMember(o, func(name, value []byte, _ bool) bool {
+		whole := m.each(o, func(name, value []byte, _ bool) bool {
 			values[string(name)] = string(value)
 			n++
 			return true

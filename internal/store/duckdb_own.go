@@ -54,12 +54,12 @@ func ownName(place int) string { return "own" + strconv.Itoa(place) }
 
 // read sets a row's values: how many of its own columns count, and these. One value without a plain
 // form makes it none.
-func (o owned) read(e *event.Event, values []driver.Value) {
+func (o owned) read(m *members, e *event.Event, values []driver.Value) {
 	if len(o) == 0 {
 		return
 	}
 	clear(values)
-	if len(e.Properties) == 0 || eachMember(e.Properties, func(name, value []byte, plain bool) bool {
+	if len(e.Properties) == 0 || m.each(e.Properties, func(name, value []byte, plain bool) bool {
 		for i, key := range o {
 			if string(name) == key {
 				if !plain || values[1+i] != nil { // of two of a name the first would count
@@ -189,9 +189,10 @@ func (o *own) look(events []event.Event, enough int, without func(key string) bo
 	if o.counts == nil {
 		o.counts = map[string]*ownCount{}
 	}
+	var m members
 	for i := 0; i < len(events); i += 1 + len(events)/ownBatch {
 		o.seen++
-		eachMember(events[i].Properties, o.count)
+		m.each(events[i].Properties, o.count)
 	}
 	if o.seen < enough {
 		return nil
