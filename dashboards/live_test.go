@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -31,6 +32,7 @@ func TestLive(t *testing.T) {
 	if err != nil || status != http.StatusOK {
 		t.Fatalf("setting a threshold: %d, %v", status, err)
 	}
+	s.deliver(t, client)
 	s.load(t)
 
 	prometheus := asker{"http://" + s.prometheus.addr, "", client}
@@ -56,6 +58,9 @@ func TestLive(t *testing.T) {
 	t.Run("alert arrives", func(t *testing.T) { s.alertArrives(t, client) })
 	t.Run("Prometheus sends it", func(t *testing.T) { // the service does as well
 		answered(t, prometheus, `prometheus_notifications_sent_total{job="prometheus"} > 0`)
+	})
+	t.Run("destination gets events", func(t *testing.T) {
+		answered(t, prometheus, `sum(rate(tidemark_destination_delivered_total{destination="hook"}[10s])) > 0`)
 	})
 	t.Run("traces arrive", func(t *testing.T) {
 		s.traces.Wait(t, "a span of the service", func() bool { return len(s.traces.Spans()) > 0 })
@@ -148,6 +153,20 @@ func anything(ledger string) map[string]string {
 	return map[string]string{
 		"job": "tidemark", "instance": ".+", "route": ".*", "ledger": ledger,
 		"__rate_interval": "10s", "__range": "1m",
+	}
+}
+
+// deliver has the service carry its events on to a receiver that takes all of them.
+func (s *stage) deliver(t *testing.T, client *http.Client) {
+	t.Helper()
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}))
+	t.Cleanup(receiver.Close)
+	status, err := s.visit(context.Background(), client, call{"POST", "/api/analytics/destinations",
+		`{"name": "hook", "kind": "webhook", "url": "` + receiver.URL + `", "allow_private_addresses": true}`})
+	if err != nil || status != http.StatusCreated {
+		t.Fatalf("making a destination: %d, %v", status, err)
 	}
 }
 

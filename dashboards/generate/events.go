@@ -1,16 +1,19 @@
 package main
 
-// events follows events through the service: doors, journal, store.
+import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
+
+// events follows events through the service: doors, journal, store, and on to other services.
 func events() page {
 	return page{
 		uid:         "tidemark-events",
 		title:       "Tidemark / Events",
-		description: "Events on their way through doors, journal and store.",
+		description: "Events on their way through doors, journal and store, and on to destinations.",
 		variables:   []variable{ledger()},
 		rows: []row{
 			{"Doors", doors()},
 			{"Journal", journal()},
 			{"Store", store()},
+			{"Destinations", destinations()},
 		},
 	}
 }
@@ -72,5 +75,35 @@ func store() []panel {
 			q(`histogram_quantile(0.95, sum by (le) (rate(tidemark_store_batch_events_bucket{@}[@])))`, "p95")),
 		lines(third, perSec, "Transactions", "Storing transactions per second.",
 			q(`sum by (instance) (rate(tidemark_store_write_duration_seconds_count{@}[@]))`, "{{instance}}")),
+	}
+}
+
+func destinations() []panel {
+	stand := func(text, color string, index int32) dashboard.ValueMappingResult {
+		return dashboard.ValueMappingResult{Text: new(text), Color: new(color), Index: new(index)}
+	}
+	return []panel{
+		stacked(third, perSec, "Delivered", "Events per second that each destination took.",
+			q(`sum by (destination) (rate(tidemark_destination_delivered_total{@}[@]))`, "{{destination}}")),
+		stacked(third, perSec, "Failed deliveries", "Events per second of tries that did not succeed, each try anew. They are tried again until they succeed or are refused for good.",
+			q(`sum by (destination) (rate(tidemark_destination_failed_total{@}[@]))`, "{{destination}}")),
+		stacked(third, perSec, "Refused for good", "Events per second that a destination refuses for good, kept as its dead letters until they are replayed or dropped.",
+			q(`sum by (destination) (rate(tidemark_destination_dead_lettered_total{@}[@]))`, "{{destination}}")),
+		lines(half, plain, "Undelivered events", "Events that a destination has yet to get, those that its filter leaves out included. Of a paused one what will go out when it is resumed.",
+			q(`${ledger} by (destination) (tidemark_destination_lag_events{@})`, "{{destination}}")),
+		lines(half, seconds, "Age of the oldest undelivered event", "How far a destination is behind. At ten minutes an alert is due, unless it is paused.",
+			q(`max by (destination) (tidemark_destination_lag_seconds{@})`, "{{destination}}")).
+			Thresholds(levels("green", level{600, "red"})).
+			ThresholdsStyle(limitLines()),
+		states(full, "State of destinations", "What each destination does, where it runs. Retrying: the last try failed. Open: several in a row did, and it is tried now and then. Full: it waits until dead letters are replayed or dropped.",
+			map[string]dashboard.ValueMappingResult{
+				"0": stand("delivering", "green", 0),
+				"1": stand("retrying", "yellow", 1),
+				"2": stand("open", "red", 2),
+				"3": stand("replaying", "blue", 3),
+				"4": stand("paused", "gray", 4),
+				"5": stand("full", "dark-red", 5),
+			},
+			q(`max by (destination, instance) (tidemark_destination_state{@})`, "{{destination}} {{instance}}")),
 	}
 }

@@ -20,6 +20,9 @@ func TestDestinationsOverTheAPI(t *testing.T) {
 		if err := json.NewDecoder(r.Body).Decode(&body); err != nil || r.Header.Get("Authorization") != "Bearer very-secret-token" {
 			t.Errorf("%v, authorised by %q", err, r.Header.Get("Authorization"))
 		}
+		if signed := r.Header.Get("Webhook-Signature") != ""; signed != (got.Load() == 0) {
+			t.Errorf("signed: %v, after %d events", signed, got.Load())
+		}
 		if refuse.Load() > 0 {
 			w.WriteHeader(http.StatusBadRequest)
 			return
@@ -41,14 +44,23 @@ func TestDestinationsOverTheAPI(t *testing.T) {
 		return answer
 	}
 	settings := fmt.Sprintf(`{"name": "crm", "kind": "webhook", "format": "json", "url": %q, "allow_private_addresses": true, "batch": {"linger_ms": 1}`, hook.URL)
-	ask("POST", path, settings+`, "secrets": {"token": "very-secret-token"}}`, 201)
-	ask("POST", path, settings+`}`, 200) // keeps its secret
+	ask("POST", path, settings+`, "secrets": {"token": "very-secret-token", "secret": "very-secret-key-to-sign-with"}}`, 201)
+	ask("POST", path, settings+`}`, 200) // keeps its secrets
+	if v := ask("POST", path+"/crm/test", "", 200); v["success"] != true || got.Load() != 1 {
+		t.Errorf("the test says %v", v)
+	}
+	ask("POST", path, settings+`, "secrets": {"token": 7}}`, 422)
+	ask("POST", path, settings+`, "secrets": {"tokens": "x"}}`, 422)
+	ask("POST", path, settings+`, "secrets": null}`, 200)
+	if v := ask("POST", path, settings+`, "secrets": {"secret": null}}`, 200); fmt.Sprint(v["secrets_set"]) != "[token]" {
+		t.Errorf("without its secret it is shown as %v", v)
+	}
 	ask("POST", path, `{"name": "crm", "kind": "webhook", "url": "ftp://x"}`, 422)
 	ask("POST", path, `{"name": "crm", "sort": "webhook"}`, 422)
 	if v := ask("GET", path+"/crm", "", 200); fmt.Sprint(v["secrets_set"]) != "[token]" {
 		t.Errorf("it is shown as %v", v)
 	}
-	if v := ask("POST", path+"/crm/test", "", 200); v["success"] != true || v["answer"] != "200 OK" || got.Load() != 1 {
+	if v := ask("POST", path+"/crm/test", "", 200); v["success"] != true || v["answer"] != "200 OK" || got.Load() != 2 {
 		t.Errorf("the test says %v", v)
 	}
 	services, _ := ask("GET", "/api/analytics/stats", "", 200)["enabled_services"].([]any)
@@ -66,7 +78,7 @@ func TestDestinationsOverTheAPI(t *testing.T) {
 		}
 	}
 	ask("POST", "/api/analytics/track", `{"event": "one"}`, 200)
-	await("the event", func() bool { return got.Load() == 2 })
+	await("the event", func() bool { return got.Load() == 3 })
 	refuse.Store(1)
 	ask("POST", "/api/analytics/track", `{"event": "two"}`, 200)
 	letters := func() int {
@@ -77,9 +89,9 @@ func TestDestinationsOverTheAPI(t *testing.T) {
 	refuse.Store(0)
 	ask("POST", path+"/crm/replay", `{"what": "everything"}`, 422)
 	ask("POST", path+"/crm/replay", `{"what": "dead_letters"}`, 202)
-	await("the dead letter", func() bool { return got.Load() == 3 && letters() == 0 })
+	await("the dead letter", func() bool { return got.Load() == 4 && letters() == 0 })
 	ask("POST", path+"/crm/replay", `{"what": "history", "from": "2020-01-01T00:00:00Z"}`, 202)
-	await("history", func() bool { return got.Load() == 5 })
+	await("history", func() bool { return got.Load() == 6 })
 	if v := ask("POST", path+"/crm/pause", "", 200); v["enabled"] != false {
 		t.Errorf("paused: %v", v)
 	}

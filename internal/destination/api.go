@@ -22,7 +22,7 @@ const (
 // Request is what PutDestination is told.
 type Request struct {
 	Settings
-	Secrets   Secrets    `json:"secrets,omitzero" doc:"Never shown. What is absent stays as it is"`
+	Secrets   Secrets    `json:"secrets,omitzero" doc:"Never shown. What is absent stays as it is; what is null is removed"`
 	Start     string     `json:"start,omitempty" enum:"now,history" doc:"Of a new destination: with what comes from now on (default), or with what is stored first"`
 	StartFrom *time.Time `json:"start_from,omitempty" doc:"Of history: received from then on; default everything"`
 }
@@ -37,8 +37,8 @@ type View struct {
 // Status is how a destination stands.
 type Status struct {
 	State       string     `json:"state" enum:"delivering,retrying,open,replaying,paused,full,elsewhere" doc:"full: it waits until dead letters are replayed or dropped; elsewhere: another replica delivers, or none yet"`
-	LagEvents   uint64     `json:"lag_events" doc:"In the journal, those that the filter leaves out included"`
-	LagSeconds  float64    `json:"lag_seconds"`
+	LagEvents   uint64     `json:"lag_events" doc:"In the journal, those that the filter leaves out included; while it is paused also what has left the journal since this process began"`
+	LagSeconds  float64    `json:"lag_seconds" doc:"Age of the oldest event that is not delivered yet; 0 = all are"`
 	Delivered   uint64     `json:"delivered" doc:"By this process, since its start or the last change"`
 	LastSuccess *time.Time `json:"last_success" doc:"null = none yet"`
 	LastError   string     `json:"last_error" doc:"Empty when the last try succeeded"`
@@ -60,7 +60,6 @@ type TestResult struct {
 type standing struct {
 	name      string
 	state     State
-	here      bool // it runs here
 	lagEvents uint64
 	lag       time.Duration
 }
@@ -72,7 +71,7 @@ func (m *Manager) standings() []standing {
 	var all []standing
 	for name, k := range m.known {
 		if !k.cfg.enabled() {
-			all = append(all, standing{name: name, state: Paused})
+			all = append(all, m.standingPaused(name, k))
 		} else if r := m.runners[name]; r != nil {
 			all = append(all, m.standingOf(name, r))
 		}
@@ -80,26 +79,49 @@ func (m *Manager) standings() []standing {
 	return all
 }
 
+// standingPaused is about one that is switched off: what waits for it, the journal need not have any
+// more. m.mu is held.
+func (m *Manager) standingPaused(name string, k *known) standing {
+	events, oldest := m.tail.behind(k.saved)
+	if m.opt.Log.State().LastSeq > k.saved && !m.tail.covers(k.saved) { // the first has left unseen
+		oldest = k.at
+	}
+	if at := oldestGap(k.replays); !at.IsZero() {
+		oldest = at
+	}
+	return standing{name: name, state: Paused, lagEvents: events, lag: m.since(oldest)}
+}
+
+// since is how long ago a time was; 0 for none.
+func (m *Manager) since(at time.Time) time.Duration {
+	if at.IsZero() {
+		return 0
+	}
+	return max(m.opt.Now().Sub(at), 0)
+}
+
 func (m *Manager) standingOf(name string, r *runner) standing {
 	r.mu.Lock()
-	s := standing{name: name, state: r.state, here: true}
+	s := standing{name: name, state: r.state}
 	seq := r.pos.seq
-	var oldest time.Time
-	for _, j := range r.replays {
+	oldest := oldestGap(r.replays)
+	r.mu.Unlock()
+	events, at := m.tail.behind(seq)
+	if oldest.IsZero() {
+		oldest = at
+	}
+	s.lagEvents, s.lag = events, m.since(oldest)
+	return s
+}
+
+// oldestGap is from when on something is missing that has left the journal; zero for nothing.
+func oldestGap(replays []store.DestinationReplay) (oldest time.Time) {
+	for _, j := range replays {
 		if j.What == gap && (oldest.IsZero() || j.AfterAt.Before(oldest)) {
 			oldest = j.AfterAt
 		}
 	}
-	r.mu.Unlock()
-	events, at := m.tail.behind(seq)
-	s.lagEvents = events
-	if oldest.IsZero() {
-		oldest = at
-	}
-	if !oldest.IsZero() {
-		s.lag = max(m.opt.Now().Sub(oldest), 0)
-	}
-	return s
+	return oldest
 }
 
 // Enabled names the destinations that are switched on, as destination:name.
@@ -153,6 +175,12 @@ func (m *Manager) view(ctx context.Context, row store.Destination, replays []sto
 	switch {
 	case !on:
 		v.Status.State = Paused.String()
+		m.mu.Lock()
+		if k := m.known[row.Name]; k != nil && k.row.CreatedAt.Equal(row.CreatedAt) {
+			s := m.standingPaused(row.Name, k)
+			v.Status.LagEvents, v.Status.LagSeconds = s.lagEvents, s.lag.Seconds()
+		}
+		m.mu.Unlock()
 	case r != nil && !r.stopped():
 		s := m.standingOf(row.Name, r)
 		v.Status.State, v.Status.LagEvents, v.Status.LagSeconds = s.state.String(), s.lagEvents, s.lag.Seconds()

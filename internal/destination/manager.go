@@ -256,7 +256,7 @@ func (m *Manager) load(ctx context.Context) error {
 	}
 	m.known, m.loaded, m.seen = all, true, end
 	if len(all) > 0 { // nobody asks how far none is behind
-		m.tail.need(m.lowest(end.seq))
+		m.tail.need(m.lowest(end.seq, true), s.FirstSeq)
 	}
 	return nil
 }
@@ -285,11 +285,12 @@ func (m *Manager) readKnown(d *store.Destinations) map[string]*known {
 	return all
 }
 
-// lowest is the first position that an enabled destination has not passed. m.mu is held.
-func (m *Manager) lowest(otherwise uint64) uint64 {
+// lowest is the first position that a destination has not passed: one that is switched on, or also
+// one that is paused. m.mu is held.
+func (m *Manager) lowest(otherwise uint64, paused bool) uint64 {
 	low := otherwise
 	for _, k := range m.known {
-		if k.cfg.enabled() {
+		if paused || k.cfg.enabled() {
 			low = min(low, k.saved)
 		}
 	}
@@ -414,7 +415,7 @@ func (m *Manager) Keep(stored uint64) uint64 {
 	m.mu.Lock()
 	low := uint64(0)
 	if m.loaded {
-		low = m.lowest(stored)
+		low = m.lowest(stored, false)
 	}
 	m.mu.Unlock()
 	s := m.opt.Log.State()

@@ -25,7 +25,7 @@ func newMetrics(m *Manager) *metrics {
 		delivered:  counter("delivered_total", "Events that the destination took."),
 		failed:     counter("failed_total", "Events of tries that did not succeed, each try anew."),
 		dead:       counter("dead_lettered_total", "Events that the destination refused for good."),
-		lagEvents:  gauge("lag_events", "Events in the journal that are not delivered yet, those that the filter leaves out included."),
+		lagEvents:  gauge("lag_events", "Events in the journal that are not delivered yet, those that the filter leaves out included; of a paused destination also what has left the journal since this process began."),
 		lagSeconds: gauge("lag_seconds", "Age of the oldest event that is not delivered yet; 0 = all are."),
 		state:      gauge("state", "0 delivering, 1 retrying, 2 open: failing and tried now and then, 3 replaying from the database, 4 paused, 5 full of dead letters: it waits until some are replayed or dropped."),
 	}
@@ -61,9 +61,7 @@ func (x *metrics) Collect(to chan<- prometheus.Metric) {
 			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, s.name)
 		}
 		gauge(x.state, float64(s.state))
-		if s.here {
-			gauge(x.lagEvents, float64(s.lagEvents))
-			gauge(x.lagSeconds, s.lag.Seconds())
-		}
+		gauge(x.lagEvents, float64(s.lagEvents))
+		gauge(x.lagSeconds, s.lag.Seconds())
 	}
 }

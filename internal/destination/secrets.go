@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tidemark-obs/tidemark/internal/outbound"
@@ -12,30 +13,64 @@ import (
 
 // Secrets are what a destination is told and nobody else.
 type Secrets struct {
-	Secret   string `json:"secret,omitempty" maxLength:"1000" doc:"Of webhooks: signs each request as Standard Webhooks do"`
-	Token    string `json:"token,omitempty" maxLength:"4000" doc:"Bearer token of webhook and otlp; write key of segment; project key of posthog; token of nats"`
-	Username string `json:"username,omitempty" maxLength:"200" doc:"Of nats and kafka (SASL)"`
-	Password string `json:"password,omitempty" maxLength:"1000"`
-	HashKey  string `json:"hash_key,omitempty" maxLength:"200" doc:"Of transform.hash; made where it is absent"`
+	Secret   string `json:"secret,omitempty" maxLength:"1000" nullable:"true" doc:"Of webhooks: signs each request as Standard Webhooks do"`
+	Token    string `json:"token,omitempty" maxLength:"4000" nullable:"true" doc:"Bearer token of webhook and otlp; write key of segment; project key of posthog; token of nats"`
+	Username string `json:"username,omitempty" maxLength:"200" nullable:"true" doc:"Of nats and kafka (SASL)"`
+	Password string `json:"password,omitempty" maxLength:"1000" nullable:"true"`
+	HashKey  string `json:"hash_key,omitempty" maxLength:"200" nullable:"true" doc:"Of transform.hash; made where it is absent, and anew where it is null"`
+
+	removed []string // by name: what a request says there is none of
 }
 
-// keep takes over the secrets that are not given anew.
+// untold stands for a secret that a request does not speak of, while it is read.
+const untold = "\x00"
+
+// UnmarshalJSONFrom reads the secrets of a request, where null says that there is none any more.
+func (s *Secrets) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if d.PeekKind() == jsontext.KindNull { // as if it were absent
+		return d.SkipValue()
+	}
+	type members Secrets
+	told := members{Secret: untold, Token: untold, Username: untold, Password: untold, HashKey: untold}
+	if err := json.UnmarshalDecode(d, &told); err != nil {
+		return err
+	}
+	*s = Secrets(told)
+	for _, x := range s.all() {
+		switch *x.value {
+		case untold:
+			*x.value = ""
+		case "": // which null is read as
+			s.removed = append(s.removed, x.name)
+		}
+	}
+	return nil
+}
+
+type namedSecret struct {
+	name  string
+	value *string
+}
+
+func (s *Secrets) all() [5]namedSecret {
+	return [...]namedSecret{{"secret", &s.Secret}, {"token", &s.Token}, {"username", &s.Username}, {"password", &s.Password}, {"hash_key", &s.HashKey}}
+}
+
+// keep takes over the secrets that are neither given anew nor removed.
 func (s *Secrets) keep(old Secrets) {
-	for _, x := range []struct {
-		to   *string
-		from string
-	}{{&s.Secret, old.Secret}, {&s.Token, old.Token}, {&s.Username, old.Username}, {&s.Password, old.Password}, {&s.HashKey, old.HashKey}} {
-		if *x.to == "" {
-			*x.to = x.from
+	before := old.all()
+	for i, x := range s.all() {
+		if *x.value == "" && !slices.Contains(s.removed, x.name) {
+			*x.value = *before[i].value
 		}
 	}
 }
 
-// set names the secrets that there are.
+// set names the secrets that there are. Every destination has a hash_key.
 func (s *Secrets) set() []string {
 	names := []string{}
-	for _, x := range []struct{ name, value string }{{"secret", s.Secret}, {"token", s.Token}, {"username", s.Username}, {"password", s.Password}} {
-		if x.value != "" {
+	for _, x := range s.all() {
+		if *x.value != "" && x.value != &s.HashKey {
 			names = append(names, x.name)
 		}
 	}

@@ -27,7 +27,7 @@ type tail struct {
 	begun  chan struct{}
 
 	mu    sync.Mutex
-	from  uint64
+	from  uint64 // what was accepted after it is counted
 	known bool
 	base  uint64 // total before the first mark
 	marks []mark
@@ -38,12 +38,13 @@ func newTail(log Log, logger *slog.Logger) *tail {
 	return &tail{log: log, logger: logger, begun: make(chan struct{})}
 }
 
-// need says that nothing up to seq is asked for any more. With the first call the tail begins.
-func (t *tail) need(seq uint64) {
+// need says that nothing up to seq is asked for any more. With the first call the tail begins, at
+// the first message that there still is.
+func (t *tail) need(seq, first uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.known {
-		t.from, t.known = seq, true
+		t.from, t.known = max(seq, max(first, 1)-1), true
 		close(t.begun)
 		return
 	}
@@ -61,7 +62,9 @@ func (t *tail) run(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
+	t.mu.Lock()
 	after := t.from
+	t.mu.Unlock()
 	for ctx.Err() == nil {
 		err := t.follow(ctx, &after)
 		if ctx.Err() != nil {
@@ -71,6 +74,9 @@ func (t *tail) run(ctx context.Context) {
 		pause(ctx, time.Second)
 		if first := t.log.State().FirstSeq; first > after+1 {
 			after = first - 1
+			t.mu.Lock()
+			t.from = after
+			t.mu.Unlock()
 		}
 	}
 }
@@ -117,4 +123,11 @@ func (t *tail) behind(seq uint64) (events uint64, oldest time.Time) {
 		}
 	}
 	return events, time.Time{}
+}
+
+// covers reports whether all that lies after a position is counted, so that behind knows the oldest.
+func (t *tail) covers(seq uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.known && seq >= t.from
 }

@@ -92,7 +92,7 @@ func (s *Server) registerDestinations() {
 		faults: []int{http.StatusServiceUnavailable}}, s.listDestinations)
 	s.plain(operation{route: route{method: http.MethodPost, path: path, scope: access.Admin},
 		id: "put-destination", tag: "destinations", summary: "Make a destination, or change the one of that name",
-		detail: "All settings are given anew; secrets that are absent stay, unless the kind or the URL changes.",
+		detail: "All settings are given anew; secrets that are absent stay, unless the kind or the URL changes; those that are null are removed.",
 		faults: []int{http.StatusConflict, http.StatusServiceUnavailable}},
 		destination.Request{}, map[int]payload{200: destination.View{}, 201: destination.View{}}, s.putDestination)
 	read(s, one(http.MethodGet, "", "get-destination", "One destination", ""), s.getDestination)
