@@ -29,6 +29,11 @@ type dialect interface {
 	hasTags() (before, after string)
 	// ofUser is a condition that holds for the events of a user.
 	ofUser(id string, args *arguments) string
+	// atTimes is a condition that holds for the events of some times, the latest first, and maybe for
+	// others between them. Most is the limit of a list with it.
+	atTimes(times []time.Time, limit int, args *arguments) (condition, most string)
+	// listOfUser is List of one user's events.
+	listOfUser(ctx context.Context, s *Store, f Filter, p Page) ([]event.Event, error)
 	// snapshot makes a reading transaction see one moment. The settings come first in one that reads
 	// little: none where that is empty.
 	snapshot() (options *sql.TxOptions, settings string)

@@ -24,8 +24,9 @@
 // are kept in columns of their own as well, so that their JSON need not be read; where a row has no
 // such column or a value does not fit into it, the JSON answers, and nobody can tell.
 //
-// A list of one user's events reads what lies near in time. On PostgreSQL, where it may be few among
-// millions, marks say when a user had events: they are stored with the events, so the list lacks none.
+// A list reads what lies near in time. That of one user, who may have few events among millions, goes by
+// marks: on PostgreSQL they say when a user had events, on DuckDB each row has one of its user. They are
+// stored with the events, so the list lacks none.
 //
 // Every error has a kind: Invalid when the data itself is refused and the same data will be
 // refused again, Unavailable when the database is away, full or slow and a retry helps, Conflict

@@ -166,12 +166,6 @@ func (*duck) lease(context.Context, *sqlx.DB, string) (func(), bool, error) {
 	return func() {}, true, nil
 }
 
-// ofUser finds the user's rows by their mark; those from before have none. The database would compare all
-// ids first if the comparison stood there plainly.
-func (*duck) ofUser(id string, args *arguments) string {
-	return "(user_mark = " + args.bind(userMark(id)) + "::usmallint OR user_mark IS NULL) AND coalesce(user_id = " + args.bind(id) + ", false)"
-}
-
 func (d *duck) changed() { d.own.forget() }
 
 func (*duck) migrations() fs.FS { return sub("duckdb") }

@@ -30,21 +30,17 @@ func (s *Store) List(ctx context.Context, f Filter, p Page) ([]event.Event, erro
 		defer release()
 	}
 	switch {
+	case f.UserID != "":
+		return s.d.listOfUser(ctx, s, f, p)
 	case s.d.columnar():
 		return s.listBack(ctx, f, p)
-	case f.UserID != "":
-		return s.listOfUser(ctx, f, p)
 	}
 	return s.page(ctx, f, p, nil)
 }
 
-// Spans are read one after the other until a page is full: dense lists need the first, most others the
-// second. A statement costs as much as to look through the marks of many days, so a user has only one.
-// What lies further back is read at once.
-var (
-	listSpans  = []time.Duration{time.Hour, 48 * time.Hour}
-	spanOfUser = []time.Duration{16 * day}
-)
+// listSpans are read one after the other until a page is full: dense lists need the first, most others the
+// second. What lies further back is read at once.
+var listSpans = [...]time.Duration{time.Hour, 48 * time.Hour}
 
 // listBack reads spans of time, from the page's place back.
 func (s *Store) listBack(ctx context.Context, f Filter, p Page) ([]event.Event, error) {
@@ -56,11 +52,7 @@ func (s *Store) listBack(ctx context.Context, f Filter, p Page) ([]event.Event, 
 	}
 	start := f.Start
 	var list []event.Event
-	spans := listSpans
-	if f.UserID != "" {
-		spans = spanOfUser
-	}
-	for _, width := range spans {
+	for _, width := range listSpans {
 		f.Start = micro(from.Add(-width))
 		if !start.Before(f.Start) {
 			break
@@ -80,7 +72,8 @@ func (s *Store) listBack(ctx context.Context, f Filter, p Page) ([]event.Event, 
 	return append(list, events...), err
 }
 
-// page reads the first events of a list in one statement, only those of some times where there are any.
+// page reads the first events of a list in one statement. Where there are times, the latest first, it
+// reads those at these times only: from the last of them on there are no others.
 func (s *Store) page(ctx context.Context, f Filter, p Page, times []time.Time) ([]event.Event, error) {
 	var args arguments
 	conditions, err := f.conditions(s.d, &args)
@@ -92,14 +85,19 @@ func (s *Store) page(ctx context.Context, f Filter, p Page, times []time.Time) (
 		// The first half is for the index, the second for events of the same instant.
 		conditions = append(conditions, "ts <= "+ts+" AND (ts < "+ts+" OR event_id < "+args.bind(p.EventID)+")")
 	}
+	limit := ""
 	if len(times) > 0 {
-		conditions = append(conditions, "ts = ANY("+args.bind(s.d.texts(stamps(times)))+"::timestamptz[])")
+		var at string
+		at, limit = s.d.atTimes(times, p.Limit, &args)
+		conditions = append(conditions, at)
+	} else {
+		limit = args.bind(p.Limit)
 	}
 	query := "SELECT " + eventColumns + " FROM events"
 	if len(conditions) > 0 {
 		query += " WHERE " + strings.Join(conditions, " AND ")
 	}
-	query += " ORDER BY ts DESC, event_id DESC LIMIT " + args.bind(p.Limit)
+	query += " ORDER BY ts DESC, event_id DESC LIMIT " + limit
 
 	var rows []row
 	err = s.query(ctx, "SELECT events", func(ctx context.Context, db *sqlx.DB) error {

@@ -48,8 +48,8 @@ func (s *Store) allMarked(ctx context.Context) (bool, error) {
 	return !lack, err
 }
 
-// listOfUser reads a page of a user's events by their marks, as far as these help.
-func (s *Store) listOfUser(ctx context.Context, f Filter, p Page) (list []event.Event, err error) {
+// listByMarks reads a page of a user's events by their marks, as far as these help.
+func (s *Store) listByMarks(ctx context.Context, f Filter, p Page) (list []event.Event, err error) {
 	ok, err := s.allMarked(ctx)
 	if err != nil {
 		return nil, err

@@ -14,6 +14,9 @@ func TestUsersWithTheSameHash(t *testing.T) {
 	if store.UserHash(storetest.SameHash[0]) != store.UserHash(storetest.SameHash[1]) {
 		t.Error("the stories about users with the same hash tell of others")
 	}
+	if store.UserMark(storetest.SameMark[0]) != store.UserMark(storetest.SameMark[1]) {
+		t.Error("the stories about users with the same mark tell of others")
+	}
 }
 
 // markedUsers stores batches of a day with 50 users.

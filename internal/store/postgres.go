@@ -19,6 +19,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/event"
 )
 
 // postgres is a PostgreSQL server, version 14 or later.
@@ -193,6 +194,14 @@ func (*postgres) snapshot() (*sql.TxOptions, string) {
 }
 
 func (*postgres) ofUser(id string, args *arguments) string { return "user_id = " + args.bind(id) }
+
+func (*postgres) atTimes(times []time.Time, limit int, args *arguments) (condition, most string) {
+	return "ts = ANY(" + args.bind(pq.Array(stamps(times))) + "::timestamptz[])", args.bind(limit)
+}
+
+func (*postgres) listOfUser(ctx context.Context, s *Store, f Filter, p Page) ([]event.Event, error) {
+	return s.listByMarks(ctx, f, p)
+}
 
 func (*postgres) changed() {}
 
