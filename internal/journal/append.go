@@ -97,7 +97,7 @@ func (j *Journal) commit(g *group) (uint64, error) {
 	}
 	j.cfg.ObserveFsync(time.Since(start))
 	j.writer.wrote(d)
-	j.status.wrote(seq, size)
+	j.status.wrote(Message{Seq: seq, Time: start.Round(0).UTC(), Writer: d.writer, Total: d.total, Counts: g.counts}, size)
 	return seq, nil
 }
 

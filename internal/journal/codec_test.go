@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -144,6 +145,10 @@ func TestDamagedMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := l.publish(t.Context(), d.msg, 1); err != nil {
+		t.Fatal(err)
+	}
+	j.fail(l, errors.New("the journal is to find what it did not write"))
+	if _, err := j.awaitLink(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, headersOnly := range []bool{false, true} {

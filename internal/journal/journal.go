@@ -170,6 +170,13 @@ func (j *Journal) heal(l *link) {
 	j.log.Info("the journal writes again", "last_seq", j.status.last())
 }
 
+// changes returns what is closed when the link changes or the journal is closed, and whether it is.
+func (j *Journal) changes() (<-chan struct{}, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.changed, j.closed
+}
+
 // announce tells who waits that link or closed have changed. j.mu is held.
 func (j *Journal) announce() {
 	close(j.changed)

@@ -62,6 +62,9 @@ func (r *Reader) Next(ctx context.Context) (Message, error) {
 		if err := ctx.Err(); err != nil {
 			return Message{}, fmt.Errorf("reading the journal: %w", err)
 		}
+		if m, ok := r.remembered(ctx); ok {
+			return m, nil
+		}
 		if r.sub == nil {
 			if err := r.reopen(ctx); err != nil {
 				return Message{}, err
@@ -83,6 +86,32 @@ func (r *Reader) Close() {
 	if r.err == nil {
 		r.err = errs.New(errs.Unavailable, "the reader is closed")
 	}
+}
+
+// remembered returns the next message, by headers only, where this process wrote it and remembers it;
+// where it is not written yet, it waits for it. False says that JetStream is to be asked, or that ctx
+// has ended. Every part of the stream that is read while it is new stays in JetStream's memory for ten
+// seconds: who follows the end would have it hold all that is written in that time.
+func (r *Reader) remembered(ctx context.Context) (Message, bool) {
+	for r.headersOnly && r.j.backend.exclusive() {
+		changed, closed := r.j.changes()
+		m, ok, news := r.j.status.following(r.last)
+		if !ok && (news == nil || closed) {
+			break
+		}
+		r.drop()
+		if ok {
+			r.last, r.fresh = m.Seq, false
+			return m, true
+		}
+		select {
+		case <-news:
+		case <-changed:
+		case <-ctx.Done():
+			return Message{}, false
+		}
+	}
+	return Message{}, false
 }
 
 // receive waits for one message. Where none comes although JetStream owes a word, the consumer

@@ -29,6 +29,7 @@ type status struct {
 	now      State
 	settled  uint64    // everything up to here is known to be stored in the database
 	oldest   uint64    // the message that now.Oldest speaks of
+	held     uint64    // newest position when the stream was opened
 	own      uint64    // newest position written by this process
 	recent   recent    // the newest messages of this process
 	asked    uint64    // how many questions were put to the stream
@@ -52,7 +53,7 @@ func (s *status) opened(ctx context.Context, l *link, info *jetstream.StreamInfo
 		s.settled = info.State.FirstSeq
 		own = 0
 	}
-	s.now.LastSeq = info.State.LastSeq
+	s.now.LastSeq, s.held = info.State.LastSeq, info.State.LastSeq
 	s.mu.Unlock()
 	if own > 0 {
 		if err := l.holds(ctx, own); err != nil && own >= info.State.FirstSeq {
@@ -184,17 +185,28 @@ func (s *status) sound() {
 }
 
 // wrote notes a message of this process.
-func (s *status) wrote(seq uint64, size int) {
+func (s *status) wrote(m Message, size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.now.FirstSeq == 0 {
 		s.now.FirstSeq = s.now.LastSeq + 1 // somebody else may have been first
 	}
-	s.own = max(s.own, seq)
-	s.recent.add(seq, size)
-	s.now.LastSeq = max(s.now.LastSeq, seq)
+	s.own = max(s.own, m.Seq)
+	s.now.LastSeq = max(s.now.LastSeq, m.Seq)
+	s.recent.add(m, size)
 	s.now.Bytes += int64(size)
 	s.sound()
+}
+
+// following returns the message after a position, where this process remembers it. Where it has not
+// been written yet, news is closed when it is; nobody but this process may write then.
+func (s *status) following(last uint64) (m Message, ok bool, news <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m, ok = s.recent.at(last + 1); !ok && last >= max(s.own, s.held) {
+		news = s.recent.next()
+	}
+	return m, ok, news
 }
 
 // settledUpTo notes that everything up to stored is in the database, and returns the first

@@ -210,16 +210,16 @@ func TestLateAnswers(t *testing.T) {
 
 	// Written while the answer that the stream is empty was on its way.
 	answer := ask()
-	s.wrote(1, 100)
+	s.wrote(Message{Seq: 1}, 100)
 	hear(answer, 0, 0, 0)
 	want(1, 1, 100)
-	s.wrote(2, 100)
+	s.wrote(Message{Seq: 2}, 100)
 	want(1, 2, 200)
 
 	// The answer knows the first two of four.
 	answer = ask()
-	s.wrote(3, 100)
-	s.wrote(4, 100)
+	s.wrote(Message{Seq: 3}, 100)
+	s.wrote(Message{Seq: 4}, 100)
 	hear(answer, 1, 2, 190)
 	want(1, 4, 390)
 

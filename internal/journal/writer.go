@@ -21,6 +21,7 @@ type writer struct {
 // draft is a message on its way. Its id is the same however often it is sent.
 type draft struct {
 	id       string
+	writer   string
 	msg      *nats.Msg
 	total    uint64
 	doubtful bool // it may be stored or yet be stored
@@ -40,11 +41,12 @@ func (w *writer) id() string {
 func (w *writer) draft(counts *event.Counts, b body) (*draft, error) {
 	w.drafts++
 	d := &draft{
-		id:    w.base + "-" + strconv.FormatUint(w.drafts, 10),
-		total: w.total + counts.Accepted,
+		id:     w.base + "-" + strconv.FormatUint(w.drafts, 10),
+		writer: w.id(),
+		total:  w.total + counts.Accepted,
 	}
 	var err error
-	d.msg, err = encode(d.id, w.id(), d.total, counts, b)
+	d.msg, err = encode(d.id, d.writer, d.total, counts, b)
 	return d, err
 }
 
