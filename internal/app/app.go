@@ -195,8 +195,8 @@ func (a *App) openStore(ctx context.Context) error {
 	return nil
 }
 
-// openStore takes no tracer from commands, which are not traced. What a service has declared stays when
-// a command is not told of it.
+// openStore takes no tracer from commands, which are not traced. What a service has declared stays
+// when a command is not told of it, and so do roll-ups that the command's configuration keeps less long.
 func openStore(ctx context.Context, cfg Config, command bool, logger *slog.Logger, tracer trace.Tracer) (*store.Store, error) {
 	set, err := cfg.Statistics.declared()
 	if err != nil {

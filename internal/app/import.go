@@ -170,7 +170,6 @@ func (m Import) emptyJournal(ctx context.Context, cfg Config) (err error) {
 // embedded is the configuration of the service to read from, as far as it is that of this command.
 func (Import) embedded(cfg Config) Config {
 	source := Default()
-	source.Retention = Retention{}
 	source.Database.MemoryLimit, source.Database.QueryTimeout = cfg.Database.MemoryLimit, cfg.Database.QueryTimeout
 	return source
 }

@@ -50,9 +50,6 @@ func openPeer(ctx context.Context, cfg Config, log io.Writer, write bool) (peer,
 		return &storePeer{s}, nil
 	}
 	cfg.Log.Level = "warn"
-	if !write {
-		cfg.Retention = Retention{} // roll-ups grow no older by it
-	}
 	a, err := New(cfg, Options{Log: log})
 	if err != nil {
 		return nil, err

@@ -39,7 +39,8 @@ type Config struct {
 	Questions     int           // answered at once; 0 = 2
 	QuestionWait  time.Duration // for a question's turn; 0 = 5 s
 	Declared      *declared.Set // nil = nothing
-	// Guest is set where another process's configuration says what is declared: what it declared stays.
+	// Guest is set where another process's configuration says what is declared and how long roll-ups are
+	// kept: what there is of either stays.
 	Guest  bool
 	Logger *slog.Logger
 	Now    func() time.Time

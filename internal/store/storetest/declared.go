@@ -20,7 +20,7 @@ func declaredStories() []story {
 		{"what answers", whatDeclaredAnswers},
 		{"events from before the declaration", declaredLater},
 		{"what nobody declares any more", undeclared},
-		{"what a guest does not declare", undeclaredByGuest},
+		{"what a guest does not declare or keep", undeclaredByGuest},
 		{"the most frequent values of many", manyValues},
 		{"metadata that changes", declaredMetadata},
 		{"what outlives events", declaredOutlives},
@@ -328,7 +328,8 @@ func (w *workload) past(n, back, days int) {
 	}
 }
 
-// undeclaredByGuest has a command that knows of no declarations at work on what is left of events.
+// undeclaredByGuest has a command that knows of no declarations, and would keep roll-ups for an hour, at
+// work on what is left of events.
 func undeclaredByGuest(b *bench) {
 	b.declares(everyShape(100))
 	w := newWorkload(b, 76)
@@ -339,12 +340,15 @@ func undeclaredByGuest(b *bench) {
 	if n, err := b.store.Expire(b.Context(), epoch, 1000); err != nil || int(n) != len(w.events) {
 		b.Fatalf("%d events were deleted, %v", n, err)
 	}
-	set := b.cfg.Declared
-	b.cfg.Declared, b.cfg.Guest = nil, true
+	set, keep := b.cfg.Declared, b.cfg.Keep
+	b.cfg.Declared, b.cfg.Guest, b.cfg.Keep = nil, true, store.Keep{Minute: time.Hour, Hour: time.Hour, Day: time.Hour}
 	b.reopen()
 	b.clock.advance(2 * time.Hour)
 	b.ok(b.store.TidyRollups(b.Context()))
-	b.cfg.Declared, b.cfg.Guest = set, false
+	if n, err := b.store.ExpireRollups(b.Context()); err != nil || n != 0 {
+		b.Errorf("a guest has %d rows of roll-ups deleted, %v", n, err)
+	}
+	b.cfg.Declared, b.cfg.Guest, b.cfg.Keep = set, false, keep
 	b.reopen()
 	b.ok(b.store.TidyRollups(b.Context()))
 	q := b.seriesOf("count", "properties.plan", "")
