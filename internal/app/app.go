@@ -250,7 +250,7 @@ func (a *App) makeRooms(ctx context.Context) error {
 		Log: a.journal, Sink: a.store, Settings: a.settings.Current,
 		Logger: a.logger.With("component", "ingest"), Now: time.Now, Bounds: a.cfg.bounds(), Inside: a.cfg.Database.URL == "", Accepted: a.exportEvent(),
 		Projections: projections,
-		Keep:        a.destinations.Keep, Erased: a.forgetErased,
+		Keep:        a.destinations.Keep, Erased: a.forgetErased, Unclean: a.unclean(),
 	})
 	a.registry.MustRegister(a.pipeline.Collectors()...)
 	a.upkeep = newUpkeep(a.cfg, a.store, a.logger)

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/ingest"
 )
 
 // cleanEvery is how soon a replica's journal is free of who was erased through another one.
@@ -43,4 +46,24 @@ func (a *App) cleanJournal(ctx context.Context) error {
 		return err
 	}
 	return os.WriteFile(path, []byte(strconv.FormatInt(n, 10)+"\n"), 0o600)
+}
+
+// unclean is a file with the erasures whose receipts wait for this replica's journal. A database that
+// is this process's alone has only one journal to wait for.
+func (a *App) unclean() ingest.Unclean {
+	if a.cfg.Database.URL == "" {
+		return ingest.Unclean{}
+	}
+	path := filepath.Join(a.cfg.Data.Dir, "journal-unclean")
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		a.logger.Warn("receipts of erasures may not tell when the journal was clean", "cause", err)
+	}
+	return ingest.Unclean{IDs: strings.Fields(string(text)), Keep: func(ids []string) error {
+		if len(ids) == 0 {
+			return os.Remove(path)
+		}
+		temp := path + ".new"
+		return errors.Join(os.WriteFile(temp, []byte(strings.Join(ids, "\n")+"\n"), 0o600), os.Rename(temp, path))
+	}}
 }

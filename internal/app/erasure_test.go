@@ -2,7 +2,9 @@ package app
 
 import (
 	"bytes"
+	"database/sql"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -48,6 +50,38 @@ func TestAnErasureReachesOtherJournals(t *testing.T) {
 	ok(t, b.cleanJournal(t.Context()))
 	if after := b.journal.State().LastSeq; after-before > 5 { // a start may leave some messages, cleaning at least 14
 		t.Errorf("it was cleaned again for nothing: the journal went from %d to %d", before, after)
+	}
+}
+
+// TestAReceiptWaitsForTheJournalOverAKill has a replica find what one that was killed between an
+// erasure and the cleaning of its journal left behind.
+func TestAReceiptWaitsForTheJournalOverAKill(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.Database.URL = pgtest.URL(t)
+	a := start(t, cfg, Options{})
+	file := filepath.Join(cfg.Data.Dir, "journal-unclean")
+	status, erased := call(t, a, "DELETE", "/api/analytics/users/"+url.PathEscape(person), "")
+	if status != 200 || erased["journal_clean_at"] == nil {
+		t.Fatalf("erase: %d %v", status, erased)
+	}
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what is complete is not forgotten: %v", err)
+	}
+	id := erased["erasure_id"].(string)
+	ok(t, a.unclean().Keep([]string{id}))
+	stop(t, a)
+	db, err := sql.Open("postgres", cfg.Database.URL)
+	ok(t, err)
+	defer db.Close()
+	_, err = db.Exec(`UPDATE erasures SET journal_at = NULL`)
+	ok(t, err)
+	a = start(t, cfg, Options{})
+	ok(t, a.cleanJournal(t.Context()))
+	if _, r := call(t, a, "GET", "/api/analytics/erasures/"+id, ""); r["journal_clean_at"] == nil {
+		t.Errorf("the receipt is %v", r)
+	}
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what is complete is not forgotten: %v", err)
 	}
 }
 

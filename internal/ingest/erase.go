@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,7 +40,11 @@ func (p *Pipeline) Erase(ctx context.Context, userID string, refuse bool) (store
 	wait, cancel := context.WithTimeout(ctx, freshness)
 	late := p.WaitStored(wait, p.end()) // so that the receipt counts what was accepted a moment ago
 	cancel()
+	if err := p.unclean.ask(id.String()); err != nil {
+		p.cfg.Logger.Warn("if the process is killed now, a receipt will not tell when the journal was clean", "erasure", id.String(), "cause", err)
+	}
 	e, err := p.cfg.Sink.Erase(ctx, id.String(), userID, refuse)
+	p.unclean.add(id.String()) // also after an error: the database may have it all the same
 	if err != nil {
 		return store.Erasure{}, err
 	}
@@ -49,7 +55,6 @@ func (p *Pipeline) Erase(ctx context.Context, userID string, refuse bool) (store
 	if late != nil {
 		p.cfg.Logger.Warn("a user was erased while events wait in the journal; those of the user are dropped there", "cause", late)
 	}
-	p.unclean.add(e.ID)
 	if _, err := p.Clean(ctx, 0); err != nil {
 		p.cfg.Logger.Warn("the journal's files may still hold an erased user; it is tried again within minutes", "erasure", e.ID, "cause", err)
 		return e, nil
@@ -63,22 +68,66 @@ type unclean struct {
 	cleaning sync.Mutex
 	passed   int64 // so many erasures the files are clean of; guarded by cleaning
 
-	mu  sync.Mutex
-	ids []string // of erasures that this process was asked for
+	keep func(ids []string) error // over a restart; nil = that is not needed
+
+	mu    sync.Mutex
+	asked map[string]bool // erasures that this process was asked for: whether the database has them
 }
 
-func (u *unclean) add(ids ...string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.ids = append(u.ids, ids...)
+func newUnclean(cfg Config) *unclean {
+	u := &unclean{keep: cfg.Unclean.Keep, asked: map[string]bool{}}
+	for _, id := range cfg.Unclean.IDs {
+		u.asked[id] = true
+	}
+	return u
 }
 
-func (u *unclean) take() []string {
+// ask is before an erasure, so that it is known of even when the process is killed right after it.
+func (u *unclean) ask(id string) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	ids := u.ids
-	u.ids = nil
+	u.asked[id] = false
+	return u.write()
+}
+
+// add is after it.
+func (u *unclean) add(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.asked[id] = true
+}
+
+// known are the erasures that the database has.
+func (u *unclean) known() (ids []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for id, there := range u.asked {
+		if there {
+			ids = append(ids, id)
+		}
+	}
 	return ids
+}
+
+// noted forgets erasures whose receipts tell that the journal is clean.
+func (u *unclean) noted(ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, id := range ids {
+		delete(u.asked, id)
+	}
+	return u.write()
+}
+
+// write keeps what there is. u.mu is held.
+func (u *unclean) write() error {
+	if u.keep == nil {
+		return nil
+	}
+	return u.keep(slices.Sorted(maps.Keys(u.asked)))
 }
 
 // Clean has everybody leave the files of this process's journal who was erased, through any replica,
@@ -86,7 +135,7 @@ func (u *unclean) take() []string {
 func (p *Pipeline) Clean(ctx context.Context, done int64) (int64, error) {
 	p.unclean.cleaning.Lock()
 	defer p.unclean.cleaning.Unlock()
-	ids := p.unclean.take() // before they are counted
+	ids := p.unclean.known() // before they are counted
 	n, err := p.cfg.Sink.CountErasures(ctx)
 	due := err == nil && n != done && n != p.unclean.passed
 	if due {
@@ -96,10 +145,12 @@ func (p *Pipeline) Clean(ctx context.Context, done int64) (int64, error) {
 		err = p.cfg.Sink.JournalClean(ctx, ids...)
 	}
 	if err != nil {
-		p.unclean.add(ids...)
 		return done, err
 	}
 	p.unclean.passed = n
+	if err := p.unclean.noted(ids); err != nil {
+		p.cfg.Logger.Warn("receipts that are complete will be looked at once more", "cause", err)
+	}
 	return n, nil
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/settings"
 )
 
-// Config is what a Pipeline is made of. Projections, Accepted, Keep and Erased may be left out.
+// Config is what a Pipeline is made of. Projections, Accepted, Keep, Erased and Unclean may be left out.
 type Config struct {
 	Log      Log
 	Sink     Sink
@@ -38,6 +38,15 @@ type Config struct {
 	Keep func(stored uint64) uint64
 	// Erased hears that a person was erased, before the receipt says so.
 	Erased func(context.Context)
+	// Unclean are erasures whose receipts lack when the journal was clean.
+	Unclean Unclean
+}
+
+// Unclean is what is known over a restart of erasures that this process was asked for. Keep may be
+// nil where the database notes that the journal is clean without their ids.
+type Unclean struct {
+	IDs  []string
+	Keep func(ids []string) error // all that there are now
 }
 
 // Bounds limits the store writer's transactions.
@@ -55,14 +64,14 @@ type Pipeline struct {
 	writer  *writer
 	buffers sync.Pool     // *[]byte, for the lines of one request
 	newest  atomic.Uint64 // highest position this process has written
-	unclean unclean
+	unclean *unclean
 	stop    context.CancelFunc
 	done    chan struct{}
 }
 
 // New returns a pipeline that does not run yet; Submit works at once, nothing is stored before Start.
 func New(cfg Config) *Pipeline {
-	p := &Pipeline{cfg: cfg, done: make(chan struct{})}
+	p := &Pipeline{cfg: cfg, unclean: newUnclean(cfg), done: make(chan struct{})}
 	p.buffers.New = func() any { return new([]byte) }
 	p.tail = newTail(cfg.Log, cfg.Logger)
 	p.writer = newWriter(cfg)

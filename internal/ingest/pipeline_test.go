@@ -31,6 +31,7 @@ type world struct {
 
 	declared *declared.Set // from the next open on
 	away     bool          // whether the next open finds the database away
+	unclean  []string      // erasures that are kept over a crash
 }
 
 func newWorld(t *testing.T) *world {
@@ -62,6 +63,7 @@ func (w *world) open() {
 		Projections: Projections{Declared: w.declared, Totals: w.sink, Replica: "one"},
 		Log:         w.log, Sink: w.sink, Settings: func() settings.Settings { return *w.set.Load() },
 		Logger: logger, Now: time.Now, Bounds: Bounds{Events: 10_000, Bytes: 8 << 20}, Inside: true,
+		Unclean: Unclean{IDs: w.unclean, Keep: func(ids []string) error { w.unclean = ids; return nil }},
 	})
 	w.Start()
 	w.t.Cleanup(w.close)
