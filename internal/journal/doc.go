@@ -14,6 +14,8 @@
 //     that arrive gather into the next; there is no timer, and an entry is never split.
 //   - Messages are read in the order of their positions, without gaps. A gap, which only a purge
 //     or a stream made anew can cause, is an error of kind errs.Conflict, never silence.
+//   - Who reads headers only is given what this process wrote lately from memory, where nobody else
+//     can write. Reading the end costs JetStream nothing then, whatever waits before it.
 //   - It is bounded: over MaxBytes, beyond MaxAge or below MinFree on disk it refuses new
 //     entries with errs.Overloaded. Nothing is ever dropped to make room.
 //   - Lines of more than a KiB are compressed where that makes them smaller, and read back as they
