@@ -21,13 +21,14 @@ type backlog struct {
 	untidy       *prometheus.GaugeVec
 	days         prometheus.Gauge
 	declarations prometheus.Gauge
+	unmarked     prometheus.Gauge
 }
 
 func newBacklog() backlog {
 	b := backlog{
 		untidy: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "tidemark_rollup_untidy_rows",
-			Help: "Rows of roll-ups that wait to be put together with the others of their bucket, by roll-up; counted up to 200,000.",
+			Help: "Rows of roll-ups that wait to be put together with the others of their bucket, by roll-up; of marks of users on PostgreSQL, sets; counted up to 200,000.",
 		}, []string{"rollup"}),
 		days: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tidemark_rollup_missing_buckets",
@@ -37,15 +38,19 @@ func newBacklog() backlog {
 			Name: "tidemark_rollup_missing_declarations",
 			Help: "Declared dimensions and numbers of which not all stored events are counted yet.",
 		}),
+		unmarked: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tidemark_user_marks_missing_buckets",
+			Help: "Buckets of a day with events on PostgreSQL that have no marks of their users yet, so that lists of one user are read without.",
+		}),
 	}
-	for _, rollup := range []string{"counts", "ids", "users", "declared"} {
+	for _, rollup := range []string{"counts", "ids", "users", "declared", "marks"} {
 		b.untidy.WithLabelValues(rollup)
 	}
 	return b
 }
 
 func (b backlog) collectors() []prometheus.Collector {
-	return []prometheus.Collector{b.untidy, b.days, b.declarations}
+	return []prometheus.Collector{b.untidy, b.days, b.declarations, b.unmarked}
 }
 
 // selectBacklog counts what is to be done, at most $1 rows of each kind. Of users, those of hours and
@@ -61,28 +66,44 @@ UNION ALL SELECT 'declared', count(*) FROM (
 UNION ALL SELECT 'days', count(*) FROM rollup_missing
 UNION ALL SELECT 'declarations', count(*) FROM declarations WHERE since > $4`
 
+// selectMarkBacklog is about marks, which are on PostgreSQL only: sets that have as many others of
+// their size and day as are put together.
+const selectMarkBacklog = `
+SELECT 'marks' AS of, coalesce(sum(sets), 0) AS n FROM (
+    SELECT count(*) AS sets FROM (
+        SELECT day, node FROM user_marks WHERE node & (node - 1) = 0 AND node < $2 LIMIT $1) AS found
+    GROUP BY day, node HAVING count(*) >= $3) AS found
+UNION ALL SELECT 'unmarked', count(*) FROM user_marks_missing`
+
 // MeasureRollups looks how far roll-ups are behind, for the metrics that say so.
 func (s *Store) MeasureRollups(ctx context.Context) error {
-	var found []struct {
+	type figure struct {
 		Of string  `db:"of"`
 		N  float64 `db:"n"`
 	}
+	var found, marks []figure
 	err := s.query(ctx, "SELECT rollups", func(ctx context.Context, db *sqlx.DB) error {
 		var from floors
 		if err := db.GetContext(ctx, &from, selectFloors); err != nil {
 			return err
 		}
-		return db.SelectContext(ctx, &found, selectBacklog, backlogCounted, s.cfg.Now().Add(-hour), from.Events, declaredFloor(&from))
+		err := db.SelectContext(ctx, &found, selectBacklog, backlogCounted, s.cfg.Now().Add(-hour), from.Events, declaredFloor(&from))
+		if err != nil || s.d.columnar() {
+			return err
+		}
+		return db.SelectContext(ctx, &marks, selectMarkBacklog, backlogCounted, 1<<markDepth, marksTogether)
 	})
 	if err != nil {
 		return err
 	}
-	for _, f := range found {
+	for _, f := range append(found, marks...) {
 		switch f.Of {
 		case "days":
 			s.backlog.days.Set(f.N)
 		case "declarations":
 			s.backlog.declarations.Set(f.N)
+		case "unmarked":
+			s.backlog.unmarked.Set(f.N)
 		default:
 			s.backlog.untidy.WithLabelValues(f.Of).Set(f.N)
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/store/storetest"
 )
 
-// TestBacklogIsMeasured follows the metrics that say how far roll-ups are behind: storing adds to
-// them, the end of an hour does, and tidying takes all of it away.
+// TestBacklogIsMeasured follows the metrics that say how far roll-ups, and on PostgreSQL marks, are
+// behind: storing adds to them, the end of an hour does, and tidying takes all of it away.
 func TestBacklogIsMeasured(t *testing.T) {
 	set, err := declared.New(declared.Config{Dimensions: []declared.DimensionConfig{{Property: "plan", Label: "plan"}}}, "statistics")
 	must(t, err)
@@ -48,17 +48,29 @@ func TestBacklogIsMeasured(t *testing.T) {
 				}
 			}, "counts", "ids", "declared")
 			step("tidied", tidy)
+			if s.Dialect() == "postgres" {
+				step("four sets of marks and more", func() {
+					for range 4 {
+						must(t, w.commit(t.Context()))
+					}
+				}, "counts", "ids", "declared", "marks")
+				step("tidied once more", tidy)
+			}
 			step("the hour is over", func() { now = now.Add(2 * time.Hour) }, "users")
 			step("tidied again", tidy)
 			step("declared anew", func() { store.ForgetDeclared(t, s) }, "tidemark_rollup_missing_declarations")
 			step("filled", tidy)
+			missing := []string{"tidemark_rollup_missing_buckets"}
+			if s.Dialect() == "postgres" {
+				missing = append(missing, "tidemark_user_marks_missing_buckets")
+			}
 			step("roll-ups are taken away and come back", func() {
 				const before = 6
 				_, err := s.MigrateDown(t.Context(), before)
 				must(t, err)
 				must(t, s.Close())
 				s = open(t, cfg)
-			}, "tidemark_rollup_missing_buckets")
+			}, missing...)
 			step("filled again", tidy)
 		})
 	}
@@ -84,7 +96,7 @@ func behind(t *testing.T, s *store.Store) map[string]float64 {
 			found[name] = m.GetGauge().GetValue()
 		}
 	}
-	if len(found) != 6 {
+	if len(found) != 8 {
 		t.Fatalf("%d figures: %v", len(found), found)
 	}
 	maps.DeleteFunc(found, func(_ string, n float64) bool { return n == 0 })
