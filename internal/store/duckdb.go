@@ -46,6 +46,9 @@ const checkpointThreshold = "64MB"
 // tempLimit is what large questions may write to the disk. Its default is most of what is free.
 const tempLimit = "4GB"
 
+// allocatorKeeps is how much a task may have taken or freed before the allocator gives back what it keeps.
+const allocatorKeeps = "8MB"
+
 func (d *duck) open(ctx context.Context) (pools, error) {
 	dir, err := filepath.Abs(d.cfg.Dir)
 	if err != nil {
@@ -71,6 +74,11 @@ func (d *duck) open(ctx context.Context) (pools, error) {
 		"autoinstall_known_extensions": {"false"},
 		"autoload_known_extensions":    {"false"},
 		"allow_community_extensions":   {"false"},
+		// What a large question took goes back to the system when a part of it is done. By default the allocator
+		// keeps some 100 MB that memory_limit does not count.
+		"allocator_background_threads":                {"true"},
+		"allocator_flush_threshold":                   {allocatorKeeps},
+		"allocator_bulk_deallocation_flush_threshold": {allocatorKeeps},
 		// A page of 1,000 events reads the wide columns of those rows only.
 		"late_materialization_max_rows": {"1001"},
 	}
