@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"time"
 
@@ -35,17 +36,22 @@ func (s *Store) ask(ctx context.Context, fn func(context.Context, *sqlx.DB) erro
 	})
 }
 
-// snapshot begins a transaction that reads roll-ups, as they are at one moment.
-func (s *Store) snapshot(ctx context.Context, db *sqlx.DB) (*sqlx.Tx, error) {
-	options, settings := s.d.snapshot()
-	tx, err := db.BeginTxx(ctx, options)
-	if err != nil || settings == "" {
-		return tx, err
+// snapshot begins a transaction that reads roll-ups, as they are at one moment, with what first asks. As
+// in onLive, each dead connection costs a try.
+func (s *Store) snapshot(ctx context.Context, db *sqlx.DB, first func(*sqlx.Tx) error) (*sqlx.Tx, error) {
+	for try := 0; ; try++ {
+		tx, err := db.BeginTxx(ctx, s.d.snapshot())
+		if err != nil {
+			return nil, err
+		}
+		if err = first(tx); err == nil {
+			return tx, nil
+		}
+		_ = tx.Rollback() // its own error adds nothing
+		if !errors.Is(err, driver.ErrBadConn) || try > db.Stats().MaxOpenConnections {
+			return nil, err
+		}
 	}
-	if _, err := tx.ExecContext(ctx, settings); err != nil {
-		return nil, errors.Join(err, tx.Rollback())
-	}
-	return tx, nil
 }
 
 // slot waits for its turn to ask.

@@ -97,6 +97,11 @@ func (s *Store) declarations(ctx context.Context, ses session) (*declarations, e
 	if err := ses.SelectContext(ctx, &list, selectDeclarations); err != nil || len(list) == 0 {
 		return &declarations{}, err
 	}
+	return s.asDeclared(list)
+}
+
+// asDeclared are some as they stand in the database.
+func (s *Store) asDeclared(list []declaration) (*declarations, error) {
 	if last := s.declared.Load(); last != nil && slices.EqualFunc(last.list, list, sameDeclaration) {
 		for i := range list {
 			list[i].spec = last.list[i].spec

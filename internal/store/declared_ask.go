@@ -103,6 +103,15 @@ func namesOf(where []question.Condition) []string {
 	return nil
 }
 
+// declaredState is a declaration, and what must be known of roll-ups.
+type declaredState struct {
+	declaration
+	floors
+}
+
+const selectDeclaredState = `
+SELECT d.id, spec, budget, since, events_from, minute_from, hour_from, day_from FROM declarations d CROSS JOIN rollup_state ORDER BY d.id`
+
 var declaredLevels = []time.Duration{day, hour}
 
 // fromDeclared answers a measurement from what is declared; ok is false where that cannot. It sees
@@ -117,20 +126,28 @@ func (s *Store) fromDeclared(ctx context.Context, db *sqlx.DB, m *measurement) (
 	if len(levels) == 0 {
 		return nil, nil, false, nil
 	}
-	tx, err := s.snapshot(ctx, db)
+	var found []declaredState
+	tx, err := s.snapshot(ctx, db, func(tx *sqlx.Tx) error { return tx.SelectContext(ctx, &found, selectDeclaredState) })
 	if err != nil {
 		return nil, nil, false, err
 	}
 	defer tx.Rollback() //nolint:errcheck // it only reads
-	all, err := s.declarations(ctx, session{Tx: tx})
-	if err != nil || len(all.list) == 0 {
+	if len(found) == 0 {
+		return nil, nil, false, nil
+	}
+	stand := make([]declaration, len(found))
+	for i := range found {
+		stand[i] = found[i].declaration
+	}
+	all, err := s.asDeclared(stand)
+	if err != nil {
 		return nil, nil, false, err
 	}
 	a := m.asking(all)
 	if a == nil {
 		return nil, nil, false, nil
 	}
-	list, lack, ok, err := s.declaredPieces(ctx, tx, a, levels)
+	list, lack, ok, err := s.declaredPieces(ctx, tx, a, levels, &found[0].floors)
 	if err != nil || !ok {
 		return nil, nil, false, err
 	}
@@ -150,15 +167,11 @@ func (s *Store) fromDeclared(ctx context.Context, db *sqlx.DB, m *measurement) (
 
 // declaredPieces are the parts of a span, and before when events may be missing from them; ok is
 // false where none is of roll-ups, or some of these are not filled.
-func (s *Store) declaredPieces(ctx context.Context, tx *sqlx.Tx, a *asking, levels []time.Duration) (list []piece, lack *time.Time, ok bool, err error) {
-	var from floors
-	if err := tx.GetContext(ctx, &from, selectFloors); err != nil {
-		return nil, nil, false, err
-	}
-	list = pieces(micro(a.m.span.Start), micro(a.m.span.End), levels, &from)
+func (s *Store) declaredPieces(ctx context.Context, tx *sqlx.Tx, a *asking, levels []time.Duration, from *floors) (list []piece, lack *time.Time, ok bool, err error) {
+	list = pieces(micro(a.m.span.Start), micro(a.m.span.End), levels, from)
 	if !a.d.spec.Number {
-		list = cut(list, levels, &from, s.cfg.Now())
-	} else if list, err = s.addingUp(ctx, tx, list, levels, &from); err != nil { // numbers cannot be taken away
+		list = cut(list, levels, from, s.cfg.Now())
+	} else if list, _, err = s.addingUp(ctx, tx, list, levels, from, false); err != nil { // numbers cannot be taken away
 		return nil, nil, false, err
 	}
 	rolled := false
@@ -168,7 +181,7 @@ func (s *Store) declaredPieces(ctx context.Context, tx *sqlx.Tx, a *asking, leve
 		}
 		rolled = rolled || p.width > 0
 	}
-	return list, lacks(list, &from), rolled, nil
+	return list, lacks(list, from), rolled, nil
 }
 
 // readRows reads the roll-ups; ok is false where some have yet to be made anew.

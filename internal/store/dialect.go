@@ -34,9 +34,8 @@ type dialect interface {
 	atTimes(times []time.Time, limit int, args *arguments) (condition, most string)
 	// listOfUser is List of one user's events.
 	listOfUser(ctx context.Context, s *Store, f Filter, p Page) ([]event.Event, error)
-	// snapshot makes a reading transaction see one moment. The settings come first in one that reads
-	// little: none where that is empty.
-	snapshot() (options *sql.TxOptions, settings string)
+	// snapshot makes a transaction that reads little see one moment.
+	snapshot() *sql.TxOptions
 	// texts makes a list of strings the value of a text[] placeholder.
 	texts([]string) any
 

@@ -167,7 +167,7 @@ func (*duck) hasTags() (before, after string) { return "json_contains(tags, ", "
 func (*duck) texts(list []string) any         { return list }
 
 // snapshot: each transaction is one.
-func (*duck) snapshot() (*sql.TxOptions, string) { return nil, "" }
+func (*duck) snapshot() *sql.TxOptions { return nil }
 
 // lease is always had: the file can be open in one process only.
 func (*duck) lease(context.Context, *sqlx.DB, string) (func(), bool, error) {

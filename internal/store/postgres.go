@@ -78,28 +78,29 @@ SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('sync
 SET client_min_messages = warning; SET TimeZone = 'UTC'; SET statement_timeout = 0;
 SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4`
 
-	read, err := d.pool(limited, limit+grace, d.cfg.MaxReaders)
+	// Plans are made for the times that are asked about: a plan for all times takes each for a short one.
+	read, err := d.pool(limited+"; SET plan_cache_mode = force_custom_plan", limit+grace, d.cfg.MaxReaders, asks)
 	if err != nil {
 		return pools{}, err
 	}
-	write, err := d.pool(limited, limit+grace, writers)
+	write, err := d.pool(limited, limit+grace, writers, plain)
 	if err != nil {
 		return pools{}, errors.Join(err, read.Close())
 	}
-	admin, err := d.pool(unlimited, 0, writers)
+	admin, err := d.pool(unlimited, 0, writers, plain)
 	if err != nil {
 		return pools{}, errors.Join(err, read.Close(), write.Close())
 	}
 	return pools{read: read, write: write, admin: admin}, nil
 }
 
-func (d *postgres) pool(setup string, patience time.Duration, size int) (*sqlx.DB, error) {
+func (d *postgres) pool(setup string, patience time.Duration, size int, as func(driver.Conn) driver.Conn) (*sqlx.DB, error) {
 	c, err := pq.NewConnectorConfig(d.pq)
 	if err != nil {
 		return nil, errs.New(errs.Invalid, "the database URL cannot be used")
 	}
 	c.Dialer(dialer{patience: patience})
-	db := sqlx.NewDb(sql.OpenDB(connector{c, setup}), "postgres")
+	db := sqlx.NewDb(sql.OpenDB(connector{c, setup, as}), "postgres")
 	db.SetMaxOpenConns(size)
 	db.SetMaxIdleConns(size)
 	db.SetConnMaxLifetime(connLifetime)
@@ -110,6 +111,7 @@ func (d *postgres) pool(setup string, patience time.Duration, size int) (*sqlx.D
 type connector struct {
 	*pq.Connector
 	setup string
+	as    func(driver.Conn) driver.Conn
 }
 
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -120,7 +122,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if _, err := conn.(driver.ExecerContext).ExecContext(ctx, c.setup, nil); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return conn, nil
+	return c.as(conn), nil
 }
 
 // dialer makes connections that give up when an answer does not come: lib/pq itself waits for ever
@@ -187,10 +189,9 @@ func (*postgres) columnar() bool                  { return false }
 func (*postgres) hasTags() (before, after string) { return "tags @> ", "::jsonb" }
 func (*postgres) texts(list []string) any         { return pq.Array(list) }
 
-// snapshot: to start other processes, or to compile, takes longer than what they would do.
-func (*postgres) snapshot() (*sql.TxOptions, string) {
-	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
-		"SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off"
+// snapshot: see askingConn for its settings.
+func (*postgres) snapshot() *sql.TxOptions {
+	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 }
 
 func (*postgres) ofUser(id string, args *arguments) string { return "user_id = " + args.bind(id) }

@@ -2,7 +2,7 @@ package store_test
 
 import (
 	"context"
-
+	"errors"
 	"net"
 	"strings"
 	"sync"
@@ -12,6 +12,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/pgtest"
+	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/store"
 	"github.com/tidemark-obs/tidemark/internal/store/storetest"
 )
@@ -73,16 +74,25 @@ func TestPostgresAwayAndBack(t *testing.T) {
 	must(t, err)
 	w := newWriter(t, s)
 	must(t, w.commit(t.Context()))
+	ask := func() error {
+		span := question.Span{Start: time.Now().AddDate(0, 0, -3), End: time.Now().Add(time.Hour), Zone: time.UTC}
+		_, series := s.Series(t.Context(), &question.Series{Span: span, Metric: question.Metric{Measure: question.Count}, Interval: question.Day})
+		_, stats := s.Stats(t.Context(), span.Start, span.End)
+		return errors.Join(series, stats)
+	}
+	must(t, ask())
 	for _, mode := range []pgtest.Mode{pgtest.Fast, pgtest.Immediate} {
 		must(t, pg.Stop(mode))
 		wantUnavailable(t, w.commit(t.Context()))
 		wantUnavailable(t, s.Ping(t.Context()))
 		must(t, pg.Start())
 		must(t, w.commit(t.Context()))
+		must(t, ask())
 
 		// Every pooled connection is dead now, and nobody notices.
 		must(t, pg.Restart(mode))
 		must(t, w.commit(t.Context()))
+		must(t, ask())
 		must(t, s.Ping(t.Context()))
 	}
 	wantStored(t, s, w.sent)

@@ -133,28 +133,55 @@ func cut(list []piece, levels []time.Duration, floors *floors, now time.Time) []
 
 // addingUp cuts pieces of what cannot be taken away, such as sketches: an end of the span is part of
 // a whole bucket only where nothing else is in that. Mostly so is the end of a span that ends now,
-// behind which there are all events that come in.
-func (s *Store) addingUp(ctx context.Context, tx *sqlx.Tx, whole []piece, levels []time.Duration, from *floors) ([]piece, error) {
-	list := cut(slices.Clone(whole), levels, from, s.cfg.Now())
-	kept := slices.Clone(list[:len(whole)])
-	for _, p := range list[len(whole):] {
-		some := false
-		if err := tx.GetContext(ctx, &some, anyEvents, p.from, p.to); err != nil {
-			return nil, err
-		}
-		if !some {
+// behind which there are all events that come in. Of a span of many days it finds the wide buckets, too,
+// where those are of use.
+func (s *Store) addingUp(ctx context.Context, tx *sqlx.Tx, whole []piece, levels []time.Duration, from *floors, widens bool) (list []piece, wide []wideBucket, err error) {
+	list = cut(slices.Clone(whole), levels, from, s.cfg.Now())
+	kept, rests := slices.Clone(list[:len(whole)]), list[len(whole):]
+	query, args := aroundOf(whole, rests, widens)
+	if query == "" {
+		return kept, nil, nil
+	}
+	var found []struct {
+		untidyBucket
+		Holds bool `db:"holds"`
+	}
+	if err := tx.SelectContext(ctx, &found, query, args...); err != nil {
+		return nil, nil, err
+	}
+	for i := range found {
+		f := &found[i]
+		if f.Width > 0 {
+			wide = append(wide, wideBucket{f.width(), f.Bucket.UTC()})
 			continue
 		}
+		p := rests[-f.Width]
 		for _, at := range [...]int{0, len(whole) - 1} {
-			if kept[at].from.Compare(p.from) <= 0 && kept[at].to.Compare(p.to) >= 0 {
+			if f.Holds && kept[at].from.Compare(p.from) <= 0 && kept[at].to.Compare(p.to) >= 0 {
 				kept[at] = whole[at]
 			}
 		}
 	}
-	return kept, nil
+	return kept, wide, nil
 }
 
-const anyEvents = `SELECT EXISTS (SELECT 1 FROM events WHERE ts >= $1 AND ts < $2)`
+// aroundOf makes the statement that says which of some pieces have events, by their number with a
+// minus, and which wide buckets begin in a span, from the widest; empty where there is nothing to ask.
+func aroundOf(span, rests []piece, widens bool) (query string, args arguments) {
+	var parts []string
+	for i, p := range rests {
+		at := args.bind(p.from)
+		parts = append(parts, "SELECT "+strconv.Itoa(-i)+" AS width, "+at+"::timestamptz AS bucket, EXISTS (SELECT 1 FROM events WHERE ts >= "+at+
+			" AND ts < "+args.bind(p.to)+") AS holds")
+	}
+	if first, last := span[0].from, span[len(span)-1].to; widens && last.Sub(first) >= wideLevels[len(wideLevels)-1] {
+		parts = append(parts, "SELECT width, bucket, true AS holds"+fromWide+args.bind(first)+" AND bucket < "+args.bind(last))
+	}
+	if len(parts) == 0 {
+		return "", nil
+	}
+	return strings.Join(parts, " UNION ALL ") + " ORDER BY width DESC, bucket", args
+}
 
 // until is how much of a piece has passed.
 func (p piece) until(now time.Time) time.Duration {
@@ -279,25 +306,26 @@ func (s *Store) fromRollups(ctx context.Context, db *sqlx.DB, m *measurement) (r
 	if len(levels) == 0 {
 		return nil, nil, false, nil
 	}
-	tx, err := s.snapshot(ctx, db)
+	var state rollupState
+	start, end := micro(m.span.Start), micro(m.span.End)
+	tx, err := s.snapshot(ctx, db, func(tx *sqlx.Tx) error { return tx.GetContext(ctx, &state, selectState, start, end) })
 	if err != nil {
 		return nil, nil, false, err
 	}
 	defer tx.Rollback() //nolint:errcheck // it only reads
-	var state rollupState
-	start, end := micro(m.span.Start), micro(m.span.End)
-	if err := tx.GetContext(ctx, &state, selectState, start, end); err != nil || state.Missing {
-		return nil, nil, false, err
+	if state.Missing {
+		return nil, nil, false, nil
 	}
 	list := pieces(start, end, levels, &state.floors)
 	if !hasBuckets(list) {
 		return nil, nil, false, nil
 	}
 	if m.distinct() {
-		if list, err = s.addingUp(ctx, tx, list, levels, &state.floors); err != nil {
+		list, wide, err := s.addingUp(ctx, tx, list, levels, &state.floors, true)
+		if err != nil {
 			return nil, nil, false, err
 		}
-		rows, ok, err = s.idsFromRollups(ctx, tx, m, list, &state.floors, !start.Before(state.Events))
+		rows, ok, err = s.idsFromRollups(ctx, tx, m, list, wide, &state.floors, !start.Before(state.Events))
 		return rows, lacks(list, &state.floors), ok, err
 	}
 	list = cut(list, levels, &state.floors, s.cfg.Now())

@@ -111,10 +111,8 @@ var errLost = errors.New("sketches have ids that were deleted")
 
 // idsFromRollups counts users or sessions; ok is false where some were deleted and the events, which
 // are whole, know how many are left.
-func (s *Store) idsFromRollups(ctx context.Context, tx *sqlx.Tx, m *measurement, list []piece, from *floors, whole bool) (cells []cellRow, ok bool, err error) {
-	if list, err = widen(ctx, tx, m.calendar, list); err != nil {
-		return nil, false, err
-	}
+func (s *Store) idsFromRollups(ctx context.Context, tx *sqlx.Tx, m *measurement, list []piece, wide []wideBucket, from *floors, whole bool) (cells []cellRow, ok bool, err error) {
+	list = widen(m.calendar, list, wide)
 	sets := idSets{d: s.d, m: m, whole: whole, cells: map[idCell]*sketch{}, totals: map[string]*sketch{}}
 	switch {
 	case m.calendar == nil:
@@ -122,7 +120,7 @@ func (s *Store) idsFromRollups(ctx context.Context, tx *sqlx.Tx, m *measurement,
 	case m.by.IsZero():
 		cells, err = s.lineOfIDs(ctx, tx, &sets, list)
 	default:
-		cells, err = s.linesOfIDs(ctx, tx, &sets, list, from)
+		cells, err = s.linesOfIDs(ctx, tx, &sets, list, wide, from)
 	}
 	if errors.Is(err, errLost) {
 		return nil, false, nil

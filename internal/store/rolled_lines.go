@@ -24,16 +24,13 @@ type linePieces struct {
 }
 
 // dividePieces puts wider buckets beside the pieces of lines.
-func dividePieces(ctx context.Context, db selecter, list []piece, from *floors) (of linePieces, err error) {
+func dividePieces(list []piece, wide []wideBucket, from *floors) (of linePieces) {
 	for _, p := range list {
 		parts := []piece{p}
 		if p.width == hour {
 			parts = pieces(p.from, p.to, idLevels, from)
 		}
-		if parts, err = widen(ctx, db, nil, parts); err != nil {
-			return of, err
-		}
-		for _, part := range parts {
+		for _, part := range widen(nil, parts, wide) {
 			if part.width == p.width {
 				of.both = append(of.both, part)
 				continue
@@ -42,7 +39,7 @@ func dividePieces(ctx context.Context, db selecter, list []piece, from *floors) 
 			of.fine = append(of.fine, piece{width: p.width, from: part.from, to: part.to})
 		}
 	}
-	return of, nil
+	return of
 }
 
 // idLines are the sets of lines, of which those of the first names may only be counted.
@@ -60,17 +57,15 @@ type countedIDs struct {
 }
 
 // linesOfIDs answers by name over time.
-func (s *Store) linesOfIDs(ctx context.Context, tx *sqlx.Tx, sets *idSets, list []piece, from *floors) ([]cellRow, error) {
-	of, err := dividePieces(ctx, tx, list, from)
-	if err != nil {
-		return nil, err
-	}
+func (s *Store) linesOfIDs(ctx context.Context, tx *sqlx.Tx, sets *idSets, list []piece, wide []wideBucket, from *floors) ([]cellRow, error) {
+	of := dividePieces(list, wide, from)
 	c := newCompiler(s.d)
 	query := compileRanks(c, s.d, sets.m, list, of)
 	if err := eachIDs(ctx, tx, query, c.args, sets.add); err != nil {
 		return nil, err
 	}
 	l := idLines{idSets: sets, counted: map[idCell]countedIDs{}}
+	var err error
 	if l.rank, err = sets.ranks(); err != nil {
 		return nil, err
 	}

@@ -94,14 +94,14 @@ func (s *Store) Stats(ctx context.Context, start, end time.Time) (Stats, error) 
 
 // statsFromRollups is false where roll-ups cannot answer; nothing is added to the statistics then.
 func (s *Store) statsFromRollups(ctx context.Context, db *sqlx.DB, st *Stats, start, end time.Time) (ok bool, err error) {
-	tx, err := s.snapshot(ctx, db)
+	var state rollupState
+	tx, err := s.snapshot(ctx, db, func(tx *sqlx.Tx) error { return tx.GetContext(ctx, &state, selectState, start, end) })
 	if err != nil {
 		return false, err
 	}
 	defer tx.Rollback() //nolint:errcheck // it only reads
-	var state rollupState
-	if err := tx.GetContext(ctx, &state, selectState, start, end); err != nil || state.Missing {
-		return false, err
+	if state.Missing {
+		return false, nil
 	}
 	counts := pieces(start, end, countLevels, &state.floors)
 	users := pieces(start, end, idLevels, &state.floors)
@@ -117,11 +117,11 @@ func (s *Store) statsFromRollups(ctx context.Context, db *sqlx.DB, st *Stats, st
 	st.add(rows)
 	st.CompleteFrom = lacks(slices.Concat(counts, users), &state.floors)
 	if hasBuckets(users) && (st.TotalEvents > int64(s.cfg.FewEvents) || start.Before(state.Events)) {
-		sketched, err := s.addingUp(ctx, tx, users, idLevels, &state.floors)
+		sketched, wide, err := s.addingUp(ctx, tx, users, idLevels, &state.floors, true)
 		if err != nil {
 			return false, err
 		}
-		if err := s.sketchedUsers(ctx, tx, st, sketched); err != nil {
+		if err := s.sketchedUsers(ctx, tx, st, sketched, wide); err != nil {
 			return false, err
 		}
 		return true, s.usersFromRollups(ctx, tx, st, cut(users, idLevels, &state.floors, s.cfg.Now()))
@@ -152,9 +152,9 @@ func compileStats(list []piece, args *arguments) string {
 
 // sketchedUsers estimates the number of users. Users that were deleted of late and are still in the
 // sketches make its bound wider.
-func (s *Store) sketchedUsers(ctx context.Context, tx *sqlx.Tx, st *Stats, list []piece) error {
+func (s *Store) sketchedUsers(ctx context.Context, tx *sqlx.Tx, st *Stats, list []piece, wide []wideBucket) error {
 	users := &measurement{metric: question.Metric{Measure: question.Users}}
-	cells, _, err := s.idsFromRollups(ctx, tx, users, list, nil, false)
+	cells, _, err := s.idsFromRollups(ctx, tx, users, list, wide, nil, false)
 	if err != nil {
 		return err
 	}

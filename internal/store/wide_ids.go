@@ -31,9 +31,9 @@ func (b wideBucket) end() time.Time { return b.at.Add(b.width) }
 
 const (
 	// selectWide finds them from the widest on, by the row that each has for all events.
-	selectWide = `
-SELECT width, bucket FROM rollup_ids
-WHERE width IN (691200, 2764800) AND NOT fresh AND event_name IS NULL AND bucket >= $1 AND bucket < $2 ORDER BY width DESC, bucket`
+	selectWide = "SELECT width, bucket" + fromWide + "$1 AND bucket < $2 ORDER BY width DESC, bucket"
+	fromWide   = `
+ FROM rollup_ids WHERE width IN (691200, 2764800) AND NOT fresh AND event_name IS NULL AND bucket >= `
 	dropWide = `
 DELETE FROM rollup_ids WHERE width = 691200 AND bucket > $1::timestamptz - interval '8 days' AND bucket <= $1
     OR width = 2764800 AND bucket > $1::timestamptz - interval '32 days' AND bucket <= $1`
@@ -60,27 +60,21 @@ func wideBuckets(ctx context.Context, db selecter, from, to time.Time) ([]wideBu
 	return list, nil
 }
 
-// widen puts wide buckets in the place of days, where there are some and they lie within one bucket of
-// a calendar.
-func widen(ctx context.Context, db selecter, c *question.Calendar, list []piece) ([]piece, error) {
-	narrowest := wideLevels[len(wideLevels)-1]
-	for i := 0; i < len(list); i++ {
-		p := list[i]
-		if p.width != day || p.to.Sub(p.from) < narrowest {
-			continue
-		}
-		wide, err := wideBuckets(ctx, db, p.from, p.to)
-		if err != nil {
-			return nil, err
-		}
-		if c != nil {
-			wide = slices.DeleteFunc(wide, func(b wideBucket) bool { return c.Number(b.at) != c.Number(b.end().Add(-1)) })
-		}
-		parts := covered(p, wide)
-		list = slices.Replace(slices.Clone(list), i, i+1, parts...)
-		i += len(parts) - 1
+// widen puts wide buckets, of which there may be others, too, in the place of days, where they lie within
+// one bucket of a calendar.
+func widen(c *question.Calendar, list []piece, wide []wideBucket) []piece {
+	if c != nil {
+		wide = slices.DeleteFunc(slices.Clone(wide), func(b wideBucket) bool { return c.Number(b.at) != c.Number(b.end().Add(-1)) })
 	}
-	return list, nil
+	var parts []piece
+	for _, p := range list {
+		if p.width == day {
+			parts = append(parts, covered(p, wide)...)
+		} else {
+			parts = append(parts, p)
+		}
+	}
+	return parts
 }
 
 // covered divides a piece of days into those of the buckets, from the widest, that lie in it and
@@ -162,10 +156,11 @@ func (s *Store) fillWide(ctx context.Context, ses session, from *floors, least i
 	if err != nil || !ok {
 		return false, err
 	}
-	list, err := widen(ctx, ses, nil, []piece{{width: day, from: b.at, to: b.end()}})
+	wide, err := wideBuckets(ctx, ses, b.at, b.end())
 	if err != nil {
 		return false, err
 	}
+	list := widen(nil, []piece{{width: day, from: b.at, to: b.end()}}, wide)
 	m := sketches{}
 	into := func(time.Time) []time.Duration { return []time.Duration{b.width} }
 	for _, p := range list {
