@@ -23,12 +23,9 @@ type natsSender struct {
 	quoter quoter
 	nc     *nats.Conn
 	js     jetstream.JetStream
-	window int // messages at once
 }
 
-func newNATS(c *Config) *natsSender {
-	return &natsSender{cfg: *c, quoter: c.Secrets.quoter(), window: maxEvents}
-}
+func newNATS(c *Config) *natsSender { return &natsSender{cfg: *c, quoter: c.Secrets.quoter()} }
 
 func (n *natsSender) close() {
 	if n.nc != nil {
@@ -114,60 +111,29 @@ func (n *natsSender) message(e *event.Event) *nats.Msg {
 	return &nats.Msg{Subject: n.cfg.Subject, Data: eventjson.Append(nil, e), Header: nats.Header{nats.MsgIdHdr: {e.ID}}}
 }
 
-// wrongLastMsgID is the code of a stream that has something else last than a message expects.
-const wrongLastMsgID jetstream.ErrorCode = 10070
-
-func isCode(err error, code jetstream.ErrorCode) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == code
-}
-
-// toStream publishes in order: each message only goes in right after the one before it, so that after
-// one that is refused, or lost on its way, none does, and the next try finds the order as it was.
-// Where others publish into the same stream, their messages come in between. Nothing after such a
-// place has gone in: it goes on from there, with fewer at once.
 func (n *natsSender) toStream(ctx context.Context, stream string, events []event.Event) (string, error) {
-	for len(events) > 0 {
-		taken, err := n.publish(ctx, stream, events[:min(n.window, len(events))])
-		events = events[taken:]
-		switch {
-		case err == nil:
-			n.window = min(2*n.window, maxEvents)
-		case taken > 0 && isCode(err, wrongLastMsgID):
-			n.window = taken
-		default:
+	futures := make([]jetstream.PubAckFuture, len(events))
+	for i := range events {
+		f, err := n.js.PublishMsgAsync(n.message(&events[i]), jetstream.WithExpectStream(stream), jetstream.WithRetryAttempts(0))
+		if err != nil {
+			n.close()
+			return "", n.failure(err)
+		}
+		futures[i] = f
+	}
+	for _, f := range futures {
+		select {
+		case <-f.Ok():
+		case err := <-f.Err():
+			n.close()
+			return "", n.failure(err)
+		case <-ctx.Done():
+			err := cmp.Or(n.nc.LastError(), ctx.Err()) // who may not publish is told so, but not in an answer
 			n.close()
 			return "", n.failure(err)
 		}
 	}
 	return "stored by stream " + stream, nil
-}
-
-// publish returns how many of the events the stream has, and why not the next one.
-func (n *natsSender) publish(ctx context.Context, stream string, events []event.Event) (taken int, err error) {
-	options := []jetstream.PublishOpt{jetstream.WithExpectStream(stream), jetstream.WithRetryAttempts(0)}
-	futures := make([]jetstream.PubAckFuture, len(events))
-	for i := range events {
-		if i > 0 {
-			options = append(options[:2], jetstream.WithExpectLastMsgID(events[i-1].ID))
-		}
-		if futures[i], err = n.js.PublishMsgAsync(n.message(&events[i]), options...); err != nil {
-			return 0, err
-		}
-	}
-	for _, f := range futures { // also after a refusal, so that no answer is still on its way
-		select {
-		case <-f.Ok():
-			if err == nil {
-				taken++
-			}
-		case refusal := <-f.Err():
-			err = cmp.Or(err, refusal)
-		case <-ctx.Done():
-			return taken, cmp.Or(err, n.nc.LastError(), ctx.Err()) // who may not publish is told so, but not in an answer
-		}
-	}
-	return taken, err
 }
 
 func (n *natsSender) toCore(ctx context.Context, events []event.Event) (string, error) {
