@@ -45,7 +45,7 @@ func (a *App) cleanJournal(ctx context.Context) error {
 	if err != nil || n == done {
 		return err
 	}
-	return os.WriteFile(path, []byte(strconv.FormatInt(n, 10)+"\n"), 0o600)
+	return replaceFile(path, []byte(strconv.FormatInt(n, 10)+"\n"))
 }
 
 // unclean is a file with the erasures whose receipts wait for this replica's journal. A database that
@@ -63,7 +63,6 @@ func (a *App) unclean() ingest.Unclean {
 		if len(ids) == 0 {
 			return os.Remove(path)
 		}
-		temp := path + ".new"
-		return errors.Join(os.WriteFile(temp, []byte(strings.Join(ids, "\n")+"\n"), 0o600), os.Rename(temp, path))
+		return replaceFile(path, []byte(strings.Join(ids, "\n")+"\n"))
 	}}
 }

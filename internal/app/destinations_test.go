@@ -52,6 +52,9 @@ func TestDestinationsOverTheAPI(t *testing.T) {
 	ask("POST", path, settings+`, "secrets": {"token": 7}}`, 422)
 	ask("POST", path, settings+`, "secrets": {"tokens": "x"}}`, 422)
 	ask("POST", path, settings+`, "secrets": null}`, 200)
+	if v := ask("POST", path, settings+`, "secrets": {"secret": ""}}`, 200); fmt.Sprint(v["secrets_set"]) != "[secret token]" {
+		t.Errorf("with a secret that is empty it is shown as %v", v)
+	}
 	if v := ask("POST", path, settings+`, "secrets": {"secret": null}}`, 200); fmt.Sprint(v["secrets_set"]) != "[token]" {
 		t.Errorf("without its secret it is shown as %v", v)
 	}

@@ -182,8 +182,7 @@ func replicaID(dir string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("naming the replica: %w", err)
 	}
-	temp := path + ".new"
-	if err := errors.Join(os.WriteFile(temp, []byte(id.String()+"\n"), 0o600), os.Rename(temp, path)); err != nil {
+	if err := replaceFile(path, []byte(id.String()+"\n")); err != nil {
 		return "", fmt.Errorf("writing the replica's name: %w", err)
 	}
 	return id.String(), nil

@@ -78,11 +78,7 @@ func (r *remembered) keep(path string, m any) {
 	if err != nil || bytes.Equal(text, r.last[path]) {
 		return
 	}
-	temp := path + ".new"
-	if err = os.WriteFile(temp, text, 0o600); err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
+	if err = replaceFile(path, text); err != nil {
 		r.logger.Warn("what the database said cannot be remembered for a start without it", "cause", err)
 		return
 	}

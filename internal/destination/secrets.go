@@ -22,26 +22,30 @@ type Secrets struct {
 	removed []string // by name: what a request says there is none of
 }
 
-// untold stands for a secret that a request does not speak of, while it is read.
-const untold = "\x00"
-
 // UnmarshalJSONFrom reads the secrets of a request, where null says that there is none any more.
 func (s *Secrets) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if d.PeekKind() == jsontext.KindNull { // as if it were absent
 		return d.SkipValue()
 	}
-	type members Secrets
-	told := members{Secret: untold, Token: untold, Username: untold, Password: untold, HashKey: untold}
+	var told struct { // what is null becomes nil, what is absent stays as it is here
+		Secret   *string `json:"secret"`
+		Token    *string `json:"token"`
+		Username *string `json:"username"`
+		Password *string `json:"password"`
+		HashKey  *string `json:"hash_key"`
+	}
+	given := [...]**string{&told.Secret, &told.Token, &told.Username, &told.Password, &told.HashKey}
+	for _, g := range given {
+		*g = new(string)
+	}
 	if err := json.UnmarshalDecode(d, &told); err != nil {
 		return err
 	}
-	*s = Secrets(told)
-	for _, x := range s.all() {
-		switch *x.value {
-		case untold:
-			*x.value = ""
-		case "": // which null is read as
+	for i, x := range s.all() {
+		if *given[i] == nil {
 			s.removed = append(s.removed, x.name)
+		} else {
+			*x.value = **given[i]
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"time"
 
@@ -36,22 +35,22 @@ func (s *Store) ask(ctx context.Context, fn func(context.Context, *sqlx.DB) erro
 	})
 }
 
-// snapshot begins a transaction that reads roll-ups, as they are at one moment, with what first asks. As
-// in onLive, each dead connection costs a try.
-func (s *Store) snapshot(ctx context.Context, db *sqlx.DB, first func(*sqlx.Tx) error) (*sqlx.Tx, error) {
-	for try := 0; ; try++ {
-		tx, err := db.BeginTxx(ctx, s.d.snapshot())
-		if err != nil {
-			return nil, err
+// snapshot begins a transaction that reads roll-ups, as they are at one moment, with what first asks. Only
+// with that it is known that the connection lives. As it only reads, how it ends does not matter.
+func (s *Store) snapshot(ctx context.Context, db *sqlx.DB, first func(*sqlx.Tx) error) (tx *sqlx.Tx, end func(), err error) {
+	conn, err := onLive(ctx, db, func(conn *sqlx.Conn) (err error) {
+		if tx, err = conn.BeginTxx(ctx, s.d.snapshot()); err != nil {
+			return err
 		}
-		if err = first(tx); err == nil {
-			return tx, nil
+		if err = first(tx); err != nil {
+			_ = tx.Rollback()
 		}
-		_ = tx.Rollback() // its own error adds nothing
-		if !errors.Is(err, driver.ErrBadConn) || try > db.Stats().MaxOpenConnections {
-			return nil, err
-		}
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
 	}
+	return tx, func() { _, _ = tx.Rollback(), conn.Close() }, nil
 }
 
 // slot waits for its turn to ask.

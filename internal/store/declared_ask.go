@@ -127,11 +127,11 @@ func (s *Store) fromDeclared(ctx context.Context, db *sqlx.DB, m *measurement) (
 		return nil, nil, false, nil
 	}
 	var found []declaredState
-	tx, err := s.snapshot(ctx, db, func(tx *sqlx.Tx) error { return tx.SelectContext(ctx, &found, selectDeclaredState) })
+	tx, done, err := s.snapshot(ctx, db, func(tx *sqlx.Tx) error { return tx.SelectContext(ctx, &found, selectDeclaredState) })
 	if err != nil {
 		return nil, nil, false, err
 	}
-	defer tx.Rollback() //nolint:errcheck // it only reads
+	defer done()
 	if len(found) == 0 {
 		return nil, nil, false, nil
 	}

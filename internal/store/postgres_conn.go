@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/lib/pq"
 )
 
@@ -42,25 +43,23 @@ type pqConn interface {
 // askingConn is one connection. Like every driver.Conn it is used by one goroutine at a time.
 type askingConn struct {
 	pqConn
-	kept   map[string]*keptStatement
-	clock  int64
-	begins bool // a transaction, with the next statement
+	kept   *simplelru.LRU[string, driver.Stmt] // by what was sent; nil = it is prepared when it is sent again
+	begins bool                                // a transaction, with the next statement
 	// ended gets the outcome of the transaction's end, while that is under way.
 	ended chan error
 	// outdated is set when a statement was prepared before the tables changed.
 	outdated bool
 }
 
-// keptStatement is one that was sent; it is prepared when it is sent again.
-type keptStatement struct {
-	driver.Stmt
-	used int64
-}
-
 func plain(conn driver.Conn) driver.Conn { return conn }
 
 func asks(conn driver.Conn) driver.Conn {
-	return &askingConn{pqConn: conn.(pqConn), kept: map[string]*keptStatement{}}
+	kept, _ := simplelru.NewLRU(keptStatements, func(_ string, s driver.Stmt) { // fails for a size below one only
+		if s != nil {
+			_ = s.Close() // where that fails, the connection is not used again
+		}
+	})
+	return &askingConn{pqConn: conn.(pqConn), kept: kept}
 }
 
 func (c *askingConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
@@ -76,49 +75,25 @@ func (c *askingConn) QueryContext(ctx context.Context, query string, args []driv
 	if len(args) == 0 { // one exchange anyway
 		return c.pqConn.QueryContext(ctx, query, args)
 	}
-	c.clock++
-	s := c.kept[query]
-	if s == nil {
-		if err := c.makeRoom(); err != nil {
-			return nil, err
-		}
-		c.kept[query] = &keptStatement{used: c.clock}
+	stmt, sent := c.kept.Get(query)
+	if !sent {
+		c.kept.Add(query, nil)
 		return c.pqConn.QueryContext(ctx, query, args)
 	}
-	s.used = c.clock
-	if s.Stmt == nil {
-		stmt, err := c.pqConn.PrepareContext(ctx, query)
-		if err != nil {
+	if stmt == nil {
+		var err error
+		if stmt, err = c.pqConn.PrepareContext(ctx, query); err != nil {
 			return nil, err
 		}
-		s.Stmt = stmt
+		c.kept.Add(query, stmt)
 	}
-	rows, err := s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
+	rows, err := stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
 	var of *pq.Error
 	c.outdated = c.outdated || errors.As(err, &of) && of.Code == "0A000" // cached plan must not change result type
 	return rows, err
 }
 
 func (c *askingConn) IsValid() bool { return !c.outdated && c.pqConn.IsValid() }
-
-// makeRoom lets go of the statement that was not sent for the longest time.
-func (c *askingConn) makeRoom() error {
-	if len(c.kept) < keptStatements {
-		return nil
-	}
-	oldest := ""
-	for query, s := range c.kept {
-		if oldest == "" || s.used < c.kept[oldest].used {
-			oldest = query
-		}
-	}
-	s := c.kept[oldest]
-	delete(c.kept, oldest)
-	if s.Stmt == nil {
-		return nil
-	}
-	return s.Stmt.Close()
-}
 
 // BeginTx begins a transaction as snapshot asks for.
 func (c *askingConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {

@@ -308,11 +308,11 @@ func (s *Store) fromRollups(ctx context.Context, db *sqlx.DB, m *measurement) (r
 	}
 	var state rollupState
 	start, end := micro(m.span.Start), micro(m.span.End)
-	tx, err := s.snapshot(ctx, db, func(tx *sqlx.Tx) error { return tx.GetContext(ctx, &state, selectState, start, end) })
+	tx, done, err := s.snapshot(ctx, db, func(tx *sqlx.Tx) error { return tx.GetContext(ctx, &state, selectState, start, end) })
 	if err != nil {
 		return nil, nil, false, err
 	}
-	defer tx.Rollback() //nolint:errcheck // it only reads
+	defer done()
 	if state.Missing {
 		return nil, nil, false, nil
 	}

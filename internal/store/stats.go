@@ -95,11 +95,11 @@ func (s *Store) Stats(ctx context.Context, start, end time.Time) (Stats, error) 
 // statsFromRollups is false where roll-ups cannot answer; nothing is added to the statistics then.
 func (s *Store) statsFromRollups(ctx context.Context, db *sqlx.DB, st *Stats, start, end time.Time) (ok bool, err error) {
 	var state rollupState
-	tx, err := s.snapshot(ctx, db, func(tx *sqlx.Tx) error { return tx.GetContext(ctx, &state, selectState, start, end) })
+	tx, done, err := s.snapshot(ctx, db, func(tx *sqlx.Tx) error { return tx.GetContext(ctx, &state, selectState, start, end) })
 	if err != nil {
 		return false, err
 	}
-	defer tx.Rollback() //nolint:errcheck // it only reads
+	defer done()
 	if state.Missing {
 		return false, nil
 	}
