@@ -250,10 +250,22 @@ func gaps(t *testing.T, open Opener) {
 		mustAppend(t, j, entry(fmt.Sprint(i), 1))
 	}
 	mustPurge(t, j, 5)
-	_, err := late.Next(within(t))
-	wantKind(t, err, errs.Conflict)
-	_, err = late.Next(within(t))
-	wantKind(t, err, errs.Conflict)
+	var err error
+	for seq := range uint64(10) {
+		// A replica of a cluster may still have what its leader has purged; passed over nothing may be.
+		var m journal.Message
+		if m, err = late.Next(within(t)); err != nil {
+			break
+		}
+		if m.Seq != seq+1 {
+			t.Fatalf("message %d follows on %d", m.Seq, seq)
+		}
+	}
+	if err != nil {
+		wantKind(t, err, errs.Conflict)
+		_, err = late.Next(within(t))
+		wantKind(t, err, errs.Conflict)
+	}
 
 	_, err = j.Read(within(t), 4, false)
 	wantKind(t, err, errs.Conflict)
