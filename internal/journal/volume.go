@@ -180,6 +180,7 @@ func (v *volume) syncTree() error {
 // time. JetStream syncs a block file but not the directory that names it, which only some file
 // systems make up for.
 func (v *volume) syncNewFiles() error {
+	looked := time.Now()
 	info, err := os.Stat(v.msgs)
 	if err != nil {
 		return err
@@ -192,7 +193,7 @@ func (v *volume) syncNewFiles() error {
 		return err
 	}
 	v.synced = time.Time{}
-	if time.Since(changed) > clockTick { // a later change shows as a later time
+	if looked.Sub(changed) > clockTick { // a change since then shows as a later time
 		v.synced = changed
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
 )
@@ -82,6 +83,10 @@ func TestVolumeSyncsNewFilesOnce(t *testing.T) {
 		if err := v.syncNewFiles(); err != nil {
 			t.Fatal(err)
 		}
+	}
+	soon := time.Now().Add(time.Hour) // however long the disk takes, it has just changed
+	if err := os.Chtimes(dir, soon, soon); err != nil {
+		t.Fatal(err)
 	}
 	sync()
 	if !v.synced.IsZero() {
