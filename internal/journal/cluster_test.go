@@ -24,7 +24,9 @@ func TestCluster(t *testing.T) {
 // all the time. A short run kills one of each.
 func TestClusterKills(t *testing.T) {
 	nodes := journaltest.StartProcesses(t, 3)
-	j := openJournal(t, func(c *journal.Config) { c.URL = nodes.URL() })
+	where := func(c *journal.Config) { c.URL = nodes.URL() }
+	openJournal(t, where) // makes the stream
+	j := openJournal(t, where, func(c *journal.Config) { c.AppendTimeout = journal.DefaultAppendTimeout })
 	journaltest.Eventually(t, "the stream has three replicas", func() bool { _, whole := nodes.Whole("TIDEMARK"); return whole })
 	c := newClient()
 	stop := c.load(j, 16, 500)

@@ -81,7 +81,24 @@ func startCluster(t testing.TB, n int, start func(testing.TB, nodeConfig) node) 
 			return err
 		}) == nil
 	})
+	if n > 1 {
+		c.awaitAll()
+	}
 	return c
+}
+
+// awaitAll waits until a stream finds room on every server: JetStream answers as soon as most have
+// met, and refuses one with more replicas than it knows servers.
+func (c *Cluster) awaitAll() {
+	c.t.Helper()
+	const name = "PROBE"
+	Eventually(c.t, "every server takes a stream", func() bool {
+		return c.Manage(func(ctx context.Context, js jetstream.JetStream) error {
+			_, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: name, Subjects: []string{"probe"}, Replicas: len(c.conf)})
+			return err
+		}) == nil
+	})
+	c.Drop(name)
 }
 
 func local(port int) string { return "nats://127.0.0.1:" + strconv.Itoa(port) }

@@ -267,6 +267,8 @@ func gaps(t *testing.T, open Opener) {
 		wantKind(t, err, errs.Conflict)
 	}
 
+	mustClose(t, j)
+	j = open(t, func(c *journal.Config) { c.AppendTimeout = 5 * time.Second }) // to wait so long for the end
 	_, err = j.Read(within(t), 4, false)
 	wantKind(t, err, errs.Conflict)
 	_, err = j.Read(within(t), 11, false)
