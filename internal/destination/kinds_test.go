@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 	"github.com/tidemark-obs/tidemark/internal/telemetry/otlp/otlptest"
 )
 
@@ -71,7 +71,7 @@ func TestSegmentAndPostHogAndPlainJSON(t *testing.T) {
 		b := &inbox{}
 		s := httptest.NewServer(b)
 		defer s.Close()
-		k.settings.URL = s.URL
+		k.settings.URL, k.settings.TimeoutMS = s.URL, patient
 		w.put(k.settings, Secrets{Token: "project-key"})
 		w.send(45)
 		until(t, "all events", func() bool { ids, _ := b.events(k.list, k.key); return len(ids) == 45 })
@@ -101,7 +101,7 @@ func TestSegmentAndPostHogAndPlainJSON(t *testing.T) {
 
 func TestOTLPToAReceiver(t *testing.T) {
 	w, sink := newWorld(t, 0), otlptest.Start(t)
-	w.put(Settings{Name: "o", Kind: OTLP, URL: sink.Endpoint("http/protobuf") + "/v1/logs"}, Secrets{})
+	w.put(Settings{Name: "o", Kind: OTLP, URL: sink.Endpoint("http/protobuf") + "/v1/logs", TimeoutMS: patient}, Secrets{})
 	w.send(45)
 	until(t, "all records", func() bool { return len(sink.Events()) == 45 })
 	seen := map[string]bool{}
@@ -134,23 +134,14 @@ func natsServer(t *testing.T, dir string, port int, js bool, change ...func(*ser
 	return s
 }
 
-func portOf(t *testing.T, address string) int {
-	t.Helper()
-	_, text, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
 // A stream has every event once and in order, over a restart of its server.
 func TestNATSWithAStream(t *testing.T) {
 	w, dir := newWorld(t, 0), t.TempDir()
-	s := natsServer(t, dir, -1, true)
+	held, err := proctest.Listen() // kept free for the second server as well
+	w.ok(err)
+	port := held.Addr().(*net.TCPAddr).Port
+	w.ok(held.Close())
+	s := natsServer(t, dir, port, true)
 	url := s.ClientURL()
 	connect := func() (*nats.Conn, jetstream.JetStream) {
 		nc, err := nats.Connect(url)
@@ -160,18 +151,17 @@ func TestNATSWithAStream(t *testing.T) {
 		return nc, js
 	}
 	nc, js := connect()
-	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "EVENTS", Subjects: []string{"events.>"}, Storage: jetstream.FileStorage})
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "EVENTS", Subjects: []string{"events.>"}, Storage: jetstream.FileStorage})
 	w.ok(err)
 	nc.Close()
 	w.put(Settings{Name: "n", Kind: NATS, URL: url, Subject: "events.all", TimeoutMS: 2000}, Secrets{})
 	w.send(100)
 	until(t, "the first events", func() bool { return w.metric("delivered_total", "n") >= 20 })
-	address := s.Addr().String()
 	s.Shutdown()
 	s.WaitForShutdown()
 	w.send(100)
 	until(t, "a failure", func() bool { return w.metric("failed_total", "n") > 0 })
-	s = natsServer(t, dir, portOf(t, address), true)
+	s = natsServer(t, dir, port, true)
 	defer func() { s.Shutdown(); s.WaitForShutdown() }()
 	until(t, "the rest", func() bool { return w.metric("delivered_total", "n") >= 200 && w.metric("lag_events", "n") == 0 })
 	nc, js = connect()
@@ -180,7 +170,7 @@ func TestNATSWithAStream(t *testing.T) {
 	w.ok(err)
 	var ids []string
 	for range 200 {
-		m, err := c.Next(jetstream.FetchMaxWait(10 * time.Second))
+		m, err := c.Next(jetstream.FetchMaxWait(time.Minute))
 		w.ok(err)
 		ids = append(ids, m.Headers().Get(nats.MsgIdHdr))
 	}
@@ -199,10 +189,10 @@ func TestNATSWithoutAStream(t *testing.T) {
 	sub, err := nc.SubscribeSync("events")
 	w.ok(err)
 	w.ok(nc.Flush())
-	w.put(Settings{Name: "n", Kind: NATS, URL: s.ClientURL(), Subject: "events", NoStream: true, TimeoutMS: 2000}, Secrets{})
+	w.put(Settings{Name: "n", Kind: NATS, URL: s.ClientURL(), Subject: "events", NoStream: true, TimeoutMS: patient}, Secrets{})
 	w.send(50)
 	for n := range 50 {
-		m, err := sub.NextMsg(10 * time.Second)
+		m, err := sub.NextMsg(time.Minute)
 		w.ok(err)
 		if id := m.Header.Get(nats.MsgIdHdr); id != eventOf(n).ID || !strings.HasPrefix(string(m.Data), `{"event_id":"`+id+`"`) {
 			t.Fatalf("message %d is %s: %s", n, id, m.Data)
@@ -217,7 +207,7 @@ func TestKafka(t *testing.T) {
 	}
 	defer cluster.Close()
 	w := newWorld(t, 0)
-	w.put(Settings{Name: "k", Kind: Kafka, URL: strings.Join(cluster.ListenAddrs(), ","), Topic: "events", TimeoutMS: 3000}, Secrets{})
+	w.put(Settings{Name: "k", Kind: Kafka, URL: strings.Join(cluster.ListenAddrs(), ","), Topic: "events", TimeoutMS: patient}, Secrets{})
 	w.send(100)
 	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ConsumeTopics("events"))
 	w.ok(err)

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
 // Mode is how a server is stopped.
@@ -182,7 +184,7 @@ func (s *Server) initialise() error {
 }
 
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := proctest.Listen()
 	if err != nil {
 		return 0, err
 	}

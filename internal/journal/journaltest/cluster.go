@@ -15,6 +15,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
 // Cluster is a JetStream cluster on the loopback interface whose servers can be stopped, killed
@@ -228,7 +230,7 @@ func (c *Cluster) files(i int, stream string) string {
 // hold finds a port that nobody listens on, and listens on it until server i starts.
 func (c *Cluster) hold(i int) int {
 	c.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := proctest.Listen()
 	if err != nil {
 		c.t.Fatal(err)
 	}

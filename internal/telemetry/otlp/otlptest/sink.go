@@ -18,6 +18,8 @@ import (
 	"google.golang.org/grpc/codes"
 	_ "google.golang.org/grpc/encoding/gzip" // clients may compress
 	"google.golang.org/grpc/status"
+
+	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
 // Sink is a running collector.
@@ -235,9 +237,5 @@ func Silent(tb testing.TB) string {
 // Nobody returns a URL at which nobody listens.
 func Nobody(tb testing.TB) string {
 	tb.Helper()
-	l := listen(tb)
-	if err := l.Close(); err != nil {
-		tb.Fatal(err)
-	}
-	return "http://" + l.Addr().String()
+	return "http://" + proctest.FreeAddress(tb)
 }
