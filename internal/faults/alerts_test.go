@@ -36,7 +36,7 @@ alerts:
   evaluation_interval: 1s
   scrape_interval: 1s
   for_grace_period: 1s
-  resend_delay: 1s
+  resend_delay: 5s # four times as long an alert lasts that is not heard of: a start may take long
 notifications:
   group_wait: 1s
   group_interval: 1s
@@ -44,15 +44,16 @@ notifications:
     - {name: pager, type: webhook, url: %q, allow_private_addresses: true}
 `
 
-// pager counts what a webhook is told, by status.
+// pager notes under which ids a webhook is told something, by status. What a kill between the telling
+// and the log has come again bears the id that it had.
 type pager struct {
 	mu   sync.Mutex
-	told map[string]int
+	told map[string]map[string]bool
 }
 
 func newPager(t *testing.T) (p *pager, url string) {
 	t.Helper()
-	p = &pager{told: make(map[string]int)}
+	p = &pager{told: map[string]map[string]bool{"firing": {}, "resolved": {}}}
 	web := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		var message struct{ Status string }
 		if err := json.NewDecoder(r.Body).Decode(&message); err != nil {
@@ -60,7 +61,7 @@ func newPager(t *testing.T) (p *pager, url string) {
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.told[message.Status]++
+		p.told[message.Status][r.Header.Get("Webhook-Id")] = true
 	}))
 	t.Cleanup(web.Close)
 	return p, web.URL
@@ -70,7 +71,7 @@ func newPager(t *testing.T) (p *pager, url string) {
 func (p *pager) counts() (firing, over int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.told["firing"], p.told["resolved"]
+	return len(p.told["firing"]), len(p.told["resolved"])
 }
 
 func (p *pager) await(t *testing.T, firing, over int) {

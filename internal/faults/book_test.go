@@ -20,7 +20,8 @@ type fate struct {
 type book struct {
 	mu     sync.Mutex
 	fates  map[string]*fate
-	total  fate // events, each time they were sent
+	total  fate      // events, each time they were sent
+	newest time.Time // when the last request of a load began that was acknowledged
 	faults []string
 }
 
@@ -67,6 +68,21 @@ func (b *book) fault(format string, args ...any) {
 	if len(b.faults) < 20 {
 		b.faults = append(b.faults, fmt.Sprintf(format, args...))
 	}
+}
+
+// began notes when a request began that was acknowledged.
+func (b *book) began(at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if at.After(b.newest) {
+		b.newest = at
+	}
+}
+
+func (b *book) newestYes() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.newest
 }
 
 func (b *book) totals() fate {

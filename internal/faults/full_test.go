@@ -5,6 +5,7 @@ package faults
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -73,6 +74,12 @@ func TestStartOnFullDisk(t *testing.T) {
 				return nil
 			})
 			d.free()
+			proctest.Eventually(t, 3*time.Minute, "the service is ready or has given up", func() error {
+				if status, _, err := s.get("/-/ready"); !s.Ended() && (err != nil || status != http.StatusOK) {
+					return errors.Join(err, fmt.Errorf("%d", status))
+				}
+				return nil
+			})
 			if s.Ended() {
 				t.Log("does not start on a full disk")
 				s.launch()

@@ -135,6 +135,9 @@ func (l *load) send(ids []string) outcome {
 	target := l.targets[rand.IntN(len(l.targets))]
 	began := time.Now()
 	out, sent := l.book.post(l.client, target.address()+path, body, ids)
+	if out == yes {
+		l.book.began(began)
+	}
 	if l.observe != nil && out == yes {
 		l.observe(time.Since(began))
 	}

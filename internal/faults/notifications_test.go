@@ -72,10 +72,12 @@ type watched struct {
 	file  string
 }
 
+// newWatched makes one whose alerts last for four times the resend delay where they are not heard of:
+// a start may take long.
 func newWatched(t *testing.T, url string) *watched {
 	w := &watched{hook: newHook(t), rules: map[string]string{}, file: filepath.Join(t.TempDir(), "test.rules.yaml")}
 	w.service = newService(t, url, configured(fmt.Sprintf(`
-alerts: {rules: ["%s"], evaluation_interval: 1s, scrape_interval: 1s, resend_delay: 1s, for_grace_period: 1s}
+alerts: {rules: ["%s"], evaluation_interval: 1s, scrape_interval: 1s, resend_delay: 5s, for_grace_period: 1s}
 notifications:
   group_by: ["..."]
   group_wait: 1s

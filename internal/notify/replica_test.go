@@ -28,7 +28,7 @@ import (
 
 const (
 	replicaEnv      = "TIDEMARK_TEST_REPLICA" // name, database and receiver, in three lines
-	replicaInterval = 3 * time.Second
+	replicaInterval = 9 * time.Second         // long enough for a busy machine not to lose the office by itself
 )
 
 // replica is a process of its own: a manager that is told on its standard input what its evaluator

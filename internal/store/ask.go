@@ -53,13 +53,19 @@ func (s *Store) snapshot(ctx context.Context, db *sqlx.DB, first func(*sqlx.Tx) 
 	return tx, func() { _, _ = tx.Rollback(), conn.Close() }, nil
 }
 
-// slot waits for its turn to ask.
+// slot waits for its turn to ask, which comes at once while few do, however slow the machine is.
 func (s *Store) slot(ctx context.Context) (release func(), err error) {
+	release = func() { <-s.slots }
+	select {
+	case s.slots <- struct{}{}:
+		return release, nil
+	default:
+	}
 	wait, cancel := context.WithTimeout(ctx, s.cfg.QuestionWait)
 	defer cancel()
 	select {
 	case s.slots <- struct{}{}:
-		return func() { <-s.slots }, nil
+		return release, nil
 	case <-wait.Done():
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return nil, errs.Wrap(errs.Unavailable, "the request was cancelled", ctx.Err())

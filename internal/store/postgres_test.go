@@ -101,7 +101,7 @@ func TestPostgresAwayAndBack(t *testing.T) {
 func TestPostgresFrozen(t *testing.T) {
 	t.Parallel()
 	pg := pgtest.Start(t)
-	s := open(t, store.Config{URL: pg.Database(t), QueryTimeout: time.Second})
+	s := open(t, store.Config{URL: pg.Database(t), QueryTimeout: 8 * time.Second}) // for what is to work as well
 	w := newWriter(t, s)
 	must(t, w.commit(t.Context()))
 	must(t, pg.Pause())
