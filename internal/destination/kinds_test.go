@@ -134,7 +134,7 @@ func natsServer(t *testing.T, dir string, port int, js bool, change ...func(*ser
 	return s
 }
 
-// A stream has every event once and in order, over a restart of its server.
+// A stream has every event of each destination once and in order, over a restart of its server.
 func TestNATSWithAStream(t *testing.T) {
 	w, dir := newWorld(t, 0), t.TempDir()
 	held, err := proctest.Listen() // kept free for the second server as well
@@ -154,28 +154,42 @@ func TestNATSWithAStream(t *testing.T) {
 	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "EVENTS", Subjects: []string{"events.>"}, Storage: jetstream.FileStorage})
 	w.ok(err)
 	nc.Close()
-	w.put(Settings{Name: "n", Kind: NATS, URL: url, Subject: "events.all", TimeoutMS: 2000}, Secrets{})
+	names := []string{"m", "n"}
+	for _, name := range names {
+		w.put(Settings{Name: name, Kind: NATS, URL: url, Subject: "events." + name, TimeoutMS: 2000}, Secrets{})
+	}
+	all := func(does func(name string) bool) func() bool {
+		return func() bool { return !slices.ContainsFunc(names, func(name string) bool { return !does(name) }) }
+	}
 	w.send(100)
-	until(t, "the first events", func() bool { return w.metric("delivered_total", "n") >= 20 })
+	until(t, "the first events", all(func(name string) bool { return w.metric("delivered_total", name) >= 20 }))
 	s.Shutdown()
 	s.WaitForShutdown()
 	w.send(100)
-	until(t, "a failure", func() bool { return w.metric("failed_total", "n") > 0 })
+	until(t, "a failure", all(func(name string) bool { return w.metric("failed_total", name) > 0 }))
 	s = natsServer(t, dir, port, true)
 	defer func() { s.Shutdown(); s.WaitForShutdown() }()
-	until(t, "the rest", func() bool { return w.metric("delivered_total", "n") >= 200 && w.metric("lag_events", "n") == 0 })
+	until(t, "the rest", all(func(name string) bool {
+		return w.metric("delivered_total", name) >= 200 && w.metric("lag_events", name) == 0
+	}))
 	nc, js = connect()
 	defer nc.Close()
 	c, err := js.OrderedConsumer(t.Context(), "EVENTS", jetstream.OrderedConsumerConfig{})
 	w.ok(err)
-	var ids []string
-	for range 200 {
+	ids := map[string][]string{}
+	for range 400 {
 		m, err := c.Next(jetstream.FetchMaxWait(time.Minute))
 		w.ok(err)
-		ids = append(ids, m.Headers().Get(nats.MsgIdHdr))
+		name, id, _ := strings.Cut(m.Headers().Get(nats.MsgIdHdr), "/")
+		if m.Subject() != "events."+name || !strings.HasPrefix(string(m.Data()), `{"event_id":"`+id+`"`) {
+			t.Fatalf("message %s/%s is on %s: %s", name, id, m.Subject(), m.Data())
+		}
+		ids[name] = append(ids[name], id)
 	}
-	if !slices.IsSorted(ids) || len(slices.Compact(ids)) != 200 {
-		t.Errorf("%d of 200 events, sorted: %v", len(slices.Compact(ids)), slices.IsSorted(ids))
+	for _, name := range names {
+		if n := len(slices.Compact(ids[name])); !slices.IsSorted(ids[name]) || n != 200 {
+			t.Errorf("%s: %d of 200 events, sorted: %v", name, n, slices.IsSorted(ids[name]))
+		}
 	}
 }
 
@@ -194,8 +208,9 @@ func TestNATSWithoutAStream(t *testing.T) {
 	for n := range 50 {
 		m, err := sub.NextMsg(time.Minute)
 		w.ok(err)
-		if id := m.Header.Get(nats.MsgIdHdr); id != eventOf(n).ID || !strings.HasPrefix(string(m.Data), `{"event_id":"`+id+`"`) {
-			t.Fatalf("message %d is %s: %s", n, id, m.Data)
+		id := eventOf(n).ID
+		if sent := m.Header.Get(nats.MsgIdHdr); sent != "n/"+id || !strings.HasPrefix(string(m.Data), `{"event_id":"`+id+`"`) {
+			t.Fatalf("message %d is %s: %s", n, sent, m.Data)
 		}
 	}
 }

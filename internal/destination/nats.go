@@ -15,7 +15,7 @@ import (
 )
 
 // natsSender publishes one message an event. A stream acknowledges every message, and recognises it
-// by its event_id when it comes again. Only where it was set up without a stream, a delivery has
+// by its id when it comes again. Only where it was set up without a stream, a delivery has
 // succeeded when the server has all messages: core NATS promises no more. It is not found out by
 // asking, because a cluster without a leader for a moment looks like one without streams.
 type natsSender struct {
@@ -107,8 +107,13 @@ func (n *natsSender) send(ctx context.Context, events []event.Event) (string, er
 	return n.toStream(ctx, stream, events)
 }
 
+// message has an id of the destination's own: a stream takes an id once, on whichever of its subjects it
+// comes, and another destination may have the same stream.
 func (n *natsSender) message(e *event.Event) *nats.Msg {
-	return &nats.Msg{Subject: n.cfg.Subject, Data: eventjson.Append(nil, e), Header: nats.Header{nats.MsgIdHdr: {e.ID}}}
+	return &nats.Msg{
+		Subject: n.cfg.Subject, Data: eventjson.Append(nil, e),
+		Header: nats.Header{nats.MsgIdHdr: {n.cfg.Name + "/" + e.ID}},
+	}
 }
 
 func (n *natsSender) toStream(ctx context.Context, stream string, events []event.Event) (string, error) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -166,7 +167,7 @@ func addNATS(t *testing.T, s *service) *counterpart {
 						return err
 					}
 					last, n = at.Sequence.Stream, n+1
-					c.take(m.Headers().Get(nats.MsgIdHdr))
+					c.take(strings.TrimPrefix(m.Headers().Get(nats.MsgIdHdr), "nats/"))
 				}
 				err = batch.Error()
 			}
