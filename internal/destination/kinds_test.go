@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -137,10 +138,10 @@ func natsServer(t *testing.T, dir string, port int, js bool, change ...func(*ser
 // A stream has every event of each destination once and in order, over a restart of its server.
 func TestNATSWithAStream(t *testing.T) {
 	w, dir := newWorld(t, 0), t.TempDir()
-	held, err := proctest.Listen() // kept free for the second server as well
+	_, digits, err := net.SplitHostPort(proctest.FreeAddress(t)) // free for the second server as well
 	w.ok(err)
-	port := held.Addr().(*net.TCPAddr).Port
-	w.ok(held.Close())
+	port, err := strconv.Atoi(digits)
+	w.ok(err)
 	s := natsServer(t, dir, port, true)
 	url := s.ClientURL()
 	connect := func() (*nats.Conn, jetstream.JetStream) {

@@ -143,7 +143,7 @@ func TestAlertsSurviveKill(t *testing.T) {
 		}
 		p.await(t, round+1, round+1)
 	}
-	lapse(5 * time.Second) // for what would be told twice
+	lapse(21 * time.Second) // longer than an alert lasts that is not heard of, for what would be told twice
 	if firing, over := p.counts(); firing != over || firing != pick(2, 10) {
 		t.Errorf("the receiver was told %d times of an alert, %d times of its end", firing, over)
 	}

@@ -12,7 +12,7 @@ func TestCluster(t *testing.T) {
 		t.Skip("the suite on three servers in one process does not run with -short; on the embedded one it does")
 	}
 	c := journaltest.StartCluster(t, 3)
-	journaltest.Run(t, func(t *testing.T) journaltest.Opener {
+	journaltest.Run(t, 3, func(t *testing.T) journaltest.Opener {
 		t.Cleanup(func() { c.Drop("TIDEMARK") }) // after the journals of the test are closed
 		return func(t *testing.T, change ...func(*journal.Config)) *journal.Journal {
 			return openJournal(t, func(cfg *journal.Config) { cfg.URL = c.URL() }, change...)

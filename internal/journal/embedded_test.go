@@ -10,7 +10,7 @@ import (
 )
 
 func TestEmbedded(t *testing.T) {
-	journaltest.Run(t, func(t *testing.T) journaltest.Opener {
+	journaltest.Run(t, 1, func(t *testing.T) journaltest.Opener {
 		dir := t.TempDir()
 		return func(t *testing.T, change ...func(*journal.Config)) *journal.Journal {
 			return openJournal(t, func(c *journal.Config) { c.Dir = dir }, change...)

@@ -20,8 +20,9 @@ import (
 // its configuration. What it opens need not be closed by the suite.
 type Opener func(t *testing.T, change ...func(*journal.Config)) *journal.Journal
 
-// Run runs the suite. Each call of open returns an Opener of an empty storage.
-func Run(t *testing.T, open func(t *testing.T) Opener) {
+// Run runs the suite on a storage with so many replicas. Each call of open returns an Opener of an
+// empty one.
+func Run(t *testing.T, replicas int, open func(t *testing.T) Opener) {
 	for _, test := range []struct {
 		name string
 		run  func(*testing.T, Opener)
@@ -36,7 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) Opener) {
 		{"compresses what gets smaller", compresses},
 		{"readers of compressed messages do not disturb each other", readersApart},
 		{"a purge keeps the newest message", purgeKeepsNewest},
-		{"a gap is an error", gaps},
+		{"a gap is an error", gaps(replicas)},
 		{"a full journal refuses, and takes again after a purge", full},
 		{"a journal with events that wait too long refuses", tooOld},
 		{"an entry over the limit is too large", tooLarge},
