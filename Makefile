@@ -96,7 +96,7 @@ fuzz: compiler
 	  targets=$$(grep -roE --include='*_test.go' $(MODULES:%=--exclude-dir=%) '^func Fuzz[A-Za-z0-9]+' . || true); \
 	  [[ -n $$targets ]] || exit 0; \
 	  mkdir -p "$$bin/$$module"; \
-	  go test -c -vet=off -gcflags='./...=-d=libfuzzer' -o "$$bin/$$module/" $$(sed 's,/[^/]*$$,,' <<<"$$targets" | sort -u); \
+	  go test -c -vet=off -gcflags='./...=-d=libfuzzer' -ldflags='-s -w' -o "$$bin/$$module/" $$(sed 's,/[^/]*$$,,' <<<"$$targets" | sort -u); \
 	  while IFS=: read -r file func; do \
 	    dir=$$(cd "$$(dirname "$$file")" && pwd); f=$${func#func }; echo "fuzz $$module $$(dirname "$$file") $$f"; \
 	    out=$$(cd "$$dir" && "$$bin/$$module/$$(basename "$$dir").test" -test.run '^$$' -test.fuzz "^$$f\$$" \
