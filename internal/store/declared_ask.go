@@ -171,8 +171,12 @@ func (s *Store) declaredPieces(ctx context.Context, tx *sqlx.Tx, a *asking, leve
 	list = pieces(micro(a.m.span.Start), micro(a.m.span.End), levels, from)
 	if !a.d.spec.Number {
 		list = cut(list, levels, from, s.cfg.Now())
-	} else if list, _, err = s.addingUp(ctx, tx, list, levels, from, false); err != nil { // numbers cannot be taken away
-		return nil, nil, false, err
+	} else { // numbers cannot be taken away
+		var wide []wideBucket
+		if list, wide, err = s.addingUp(ctx, tx, list, levels, from, wideNumbers(a.d)); err != nil {
+			return nil, nil, false, err
+		}
+		list = widen(a.m.calendar, list, wide)
 	}
 	rolled := false
 	for _, p := range list {
@@ -194,13 +198,12 @@ func (a *asking) readRows(ctx context.Context, tx *sqlx.Tx, d dialect, list []pi
 	}
 	var parts []string
 	for _, p := range list {
-		if p.width == 0 {
-			continue
+		if p.width > 0 {
+			parts = append(parts, "SELECT bucket, coalesce(event_name, ''), fresh, shrunk, data"+of+" AND "+p.tidyRows(&c.args)+names)
 		}
-		span := " AND bucket >= " + c.args.bind(p.from) + " AND bucket < " + c.args.bind(p.to)
-		parts = append(parts,
-			"SELECT bucket, coalesce(event_name, ''), fresh, shrunk, data"+of+" AND NOT fresh AND width = "+strconv.Itoa(int(p.width/time.Second))+span+names,
-			"SELECT bucket, '', fresh, shrunk, data"+of+" AND fresh"+span)
+	}
+	if condition := freshRows(list, &c.args); condition != "" {
+		parts = append(parts, "SELECT bucket, '', fresh, shrunk, data"+of+" AND "+condition)
 	}
 	rows, err := tx.QueryContext(ctx, strings.Join(parts, " UNION ALL "), c.args...)
 	if err != nil {

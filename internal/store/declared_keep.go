@@ -370,7 +370,7 @@ func (p portions) scan(rows *sql.Rows, all *declarations) error {
 
 const (
 	ownerless = `SELECT declaration FROM rollup_values WHERE declaration NOT IN (SELECT id FROM declarations) LIMIT 1`
-	outdated  = `DELETE FROM rollup_values WHERE NOT fresh AND (width = 3600 AND bucket < $1 OR width = 86400 AND bucket < $2)`
+	outdated  = `DELETE FROM rollup_values WHERE NOT fresh AND (width = 3600 AND bucket < $1 OR width >= 86400 AND bucket < $2)`
 )
 
 // dropDeclared deletes the rows of a declaration that is gone, and those that are too old.

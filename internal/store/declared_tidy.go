@@ -66,7 +66,11 @@ func (s *Store) tidyDay(ctx context.Context, ses session, all *declarations, tod
 	if err := s.mergeDeclared(ctx, ses, all, hour, hours.since(from.Hour)); err != nil {
 		return err
 	}
-	if err := s.mergeDeclared(ctx, ses, all, day, days.since(from.Day)); err != nil {
+	days = days.since(from.Day)
+	if err := s.mergeDeclared(ctx, ses, all, day, days); err != nil {
+		return err
+	}
+	if err := s.mergeWide(ctx, ses, all, days); err != nil {
 		return err
 	}
 	return s.remake(ctx, ses, all, today, shrunk, from)
@@ -107,8 +111,9 @@ func (s *Store) takeFresh(ctx context.Context, ses session, all *declarations, t
 	return hours, shrunk, hours.total(all)
 }
 
+// takeDay takes away what there is of a day, and of the wide buckets that it lies in.
 func takeDay(ids string) string {
-	return `DELETE FROM rollup_values WHERE declaration IN (` + ids + `) AND width = 86400 AND bucket = $1 AND NOT fresh`
+	return `DELETE FROM rollup_values WHERE declaration IN (` + ids + `) AND NOT fresh AND (width = 86400 AND bucket = $1 OR ` + aboutDay + `)`
 }
 
 func hoursOfDay(ids string) string {

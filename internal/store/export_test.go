@@ -71,19 +71,21 @@ func CommitWithoutRollups(ctx context.Context, s *Store, b *Batch) (result Resul
 	return result, s.d.observe(ctx, s, b.Events)
 }
 
-// OnlyWideSketches deletes the sketches of hours and days for which there are some of many days, and
-// returns how many of those there are.
-func OnlyWideSketches(t testing.TB, s *Store) (n int) {
+// OnlyWide deletes what there is of ids and numbers by hours and days where there is some of many days,
+// and returns how many times of many days have each.
+func OnlyWide(t testing.TB, s *Store) (ids, numbers int) {
 	t.Helper()
-	if _, err := s.p.admin.Exec(`
-DELETE FROM rollup_ids WHERE width <= 86400 AND EXISTS (SELECT 1 FROM rollup_ids AS wide
-    WHERE wide.width > 86400 AND wide.bucket <= rollup_ids.bucket AND rollup_ids.bucket < wide.bucket + wide.width * interval '1 second')`); err != nil {
-		t.Fatal(err)
+	for table, n := range map[string]*int{"rollup_ids": &ids, "rollup_values": &numbers} {
+		if _, err := s.p.admin.Exec(`
+DELETE FROM ` + table + ` WHERE width <= 86400 AND EXISTS (SELECT 1 FROM ` + table + ` AS wide
+    WHERE wide.width > 86400 AND wide.bucket <= ` + table + `.bucket AND ` + table + `.bucket < wide.bucket + wide.width * interval '1 second')`); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.p.admin.Get(n, "SELECT count(DISTINCT (width, bucket)) FROM "+table+" WHERE width > 86400"); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := s.p.admin.Get(&n, "SELECT count(DISTINCT (width, bucket)) FROM rollup_ids WHERE width > 86400"); err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return ids, numbers
 }
 
 // AnsweredFromRollups is how many questions were.

@@ -133,12 +133,12 @@ func cut(list []piece, levels []time.Duration, floors *floors, now time.Time) []
 
 // addingUp cuts pieces of what cannot be taken away, such as sketches: an end of the span is part of
 // a whole bucket only where nothing else is in that. Mostly so is the end of a span that ends now,
-// behind which there are all events that come in. Of a span of many days it finds the wide buckets, too,
-// where those are of use.
-func (s *Store) addingUp(ctx context.Context, tx *sqlx.Tx, whole []piece, levels []time.Duration, from *floors, widens bool) (list []piece, wide []wideBucket, err error) {
+// behind which there are all events that come in. Of a span of many days it finds the wide buckets of a
+// source, too, where there is one.
+func (s *Store) addingUp(ctx context.Context, tx *sqlx.Tx, whole []piece, levels []time.Duration, from *floors, of wideSource) (list []piece, wide []wideBucket, err error) {
 	list = cut(slices.Clone(whole), levels, from, s.cfg.Now())
 	kept, rests := slices.Clone(list[:len(whole)]), list[len(whole):]
-	query, args := aroundOf(whole, rests, widens)
+	query, args := aroundOf(whole, rests, of)
 	if query == "" {
 		return kept, nil, nil
 	}
@@ -167,15 +167,15 @@ func (s *Store) addingUp(ctx context.Context, tx *sqlx.Tx, whole []piece, levels
 
 // aroundOf makes the statement that says which of some pieces have events, by their number with a
 // minus, and which wide buckets begin in a span, from the widest; empty where there is nothing to ask.
-func aroundOf(span, rests []piece, widens bool) (query string, args arguments) {
+func aroundOf(span, rests []piece, of wideSource) (query string, args arguments) {
 	var parts []string
 	for i, p := range rests {
 		at := args.bind(p.from)
 		parts = append(parts, "SELECT "+strconv.Itoa(-i)+" AS width, "+at+"::timestamptz AS bucket, EXISTS (SELECT 1 FROM events WHERE ts >= "+at+
 			" AND ts < "+args.bind(p.to)+") AS holds")
 	}
-	if first, last := span[0].from, span[len(span)-1].to; widens && last.Sub(first) >= wideLevels[len(wideLevels)-1] {
-		parts = append(parts, "SELECT width, bucket, true AS holds"+fromWide+args.bind(first)+" AND bucket < "+args.bind(last))
+	if first, last := span[0].from, span[len(span)-1].to; of != "" && last.Sub(first) >= wideLevels[len(wideLevels)-1] {
+		parts = append(parts, "SELECT width, bucket, true AS holds"+of.buckets()+args.bind(first)+" AND bucket < "+args.bind(last))
 	}
 	if len(parts) == 0 {
 		return "", nil
@@ -321,7 +321,7 @@ func (s *Store) fromRollups(ctx context.Context, db *sqlx.DB, m *measurement) (r
 		return nil, nil, false, nil
 	}
 	if m.distinct() {
-		list, wide, err := s.addingUp(ctx, tx, list, levels, &state.floors, true)
+		list, wide, err := s.addingUp(ctx, tx, list, levels, &state.floors, wideIDs)
 		if err != nil {
 			return nil, nil, false, err
 		}

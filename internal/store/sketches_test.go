@@ -2,18 +2,21 @@ package store_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
+	"github.com/tidemark-obs/tidemark/internal/declared"
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/pgtest"
 	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/question/questiontest"
+	"github.com/tidemark-obs/tidemark/internal/rollup"
 	"github.com/tidemark-obs/tidemark/internal/store"
 )
 
-// TestManyDaysAreReadAtOnce takes away the days that wide sketches stand for: answers about months
-// need them no more. So it is shown that those are read, over late events, deletions and days that
+// TestManyDaysAreReadAtOnce takes away the days that wide sketches and numbers stand for: answers about
+// months need them no more. So it is shown that those are read, over late events, deletions and days that
 // are filled later.
 func TestManyDaysAreReadAtOnce(t *testing.T) {
 	for name, cfg := range map[string]func(t *testing.T) store.Config{
@@ -57,16 +60,18 @@ func TestManyDaysAreReadAtOnce(t *testing.T) {
 			t.Run(name+"/"+change, func(t *testing.T) {
 				c := cfg(t)
 				now := monthsStart.AddDate(0, 0, monthsLong)
-				c.Now, c.FewEvents = func() time.Time { return now }, 1
+				c.Now, c.FewEvents, c.Declared = func() time.Time { return now }, 1, amounts(t)
 				s, m := open(t, c), &months{}
 				for d := range monthsLong {
 					m.commit(t, s, m.event(d), m.event(d), m.event(d))
 				}
 				must(t, s.TidyRollups(t.Context()))
 				m.ask(t, s)
+				m.askNumbers(t, s)
 				do(t, s, m)
 				if change != "filled later" {
 					m.ask(t, s)
+					m.askNumbers(t, s)
 				}
 				must(t, s.TidyRollups(t.Context()))
 				answered := store.AnsweredFromRollups(t, s)
@@ -74,10 +79,12 @@ func TestManyDaysAreReadAtOnce(t *testing.T) {
 				if n := store.AnsweredFromRollups(t, s) - answered; n != 4 {
 					t.Errorf("%v of 4 questions were answered from roll-ups", n)
 				}
-				if n := store.OnlyWideSketches(t, s); n < 15 {
-					t.Errorf("there are %d wide sketches", n)
+				m.askNumbers(t, s)
+				if ids, numbers := store.OnlyWide(t, s); ids < 15 || numbers < 15 {
+					t.Errorf("there are %d wide sketches of ids, and %d of numbers", ids, numbers)
 				}
 				m.askOfAll(t, s)
+				m.askNumbers(t, s)
 			})
 		}
 	}
@@ -100,6 +107,7 @@ func (m *months) event(d int) event.Event {
 		Timestamp: monthsStart.AddDate(0, 0, d).Add(time.Duration(n%24) * time.Hour), UserID: fmt.Sprint("u", n*n%97), SessionID: fmt.Sprint("s", n/5),
 	}
 	e.ReceivedAt = e.Timestamp
+	e.Properties = fmt.Appendf(nil, `{"amount":%d}`, 1+n*n%1009)
 	m.events = append(m.events, e)
 	return e
 }
@@ -158,5 +166,36 @@ func (m *months) askOfAll(t *testing.T, s *store.Store) {
 	}
 	if st.UniqueUsers != int64(len(users)) {
 		t.Errorf("%d users, want %d", st.UniqueUsers, len(users))
+	}
+}
+
+func amounts(t *testing.T) *declared.Set {
+	t.Helper()
+	set, err := declared.New(declared.Config{Numbers: []declared.NumberConfig{{Property: "amount"}}}, "statistics")
+	must(t, err)
+	return set
+}
+
+// askNumbers asks of declared numbers what needs no days: from events, there would be none of these.
+func (m *months) askNumbers(t *testing.T, s *store.Store) {
+	t.Helper()
+	for name, off := range map[string]float64{"sum:amount": 0, "max:amount": 0, "p95:amount": rollup.Accuracy} {
+		var p question.Parser
+		rows := &question.Breakdown{Span: monthsSpan(), Metric: p.Metric("", name), Groups: 4, AsOf: monthsStart, By: p.Grouping("", "event_name")}
+		must(t, p.Err())
+		got, err := s.Breakdown(t.Context(), rows)
+		must(t, err)
+		want := map[any]float64{}
+		for _, row := range questiontest.Breakdown(rows, m.events).Rows {
+			want[row.Value] = *row.Metric
+		}
+		if len(got.Rows) != len(want) {
+			t.Errorf("%s: %d names, want %d", name, len(got.Rows), len(want))
+		}
+		for _, row := range got.Rows {
+			if n := want[row.Value]; math.Abs(*row.Metric-n) > off*n {
+				t.Errorf("%s: %v has %v, want %v", name, row.Value, *row.Metric, n)
+			}
+		}
 	}
 }

@@ -117,7 +117,7 @@ func (s *Store) statsFromRollups(ctx context.Context, db *sqlx.DB, st *Stats, st
 	st.add(rows)
 	st.CompleteFrom = lacks(slices.Concat(counts, users), &state.floors)
 	if hasBuckets(users) && (st.TotalEvents > int64(s.cfg.FewEvents) || start.Before(state.Events)) {
-		sketched, wide, err := s.addingUp(ctx, tx, users, idLevels, &state.floors, true)
+		sketched, wide, err := s.addingUp(ctx, tx, users, idLevels, &state.floors, wideIDs)
 		if err != nil {
 			return false, err
 		}

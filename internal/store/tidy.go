@@ -63,7 +63,7 @@ func (s *Store) tidyRollups(ctx context.Context, least int, rests bool) error {
 	type step func(context.Context, session, *floors, int) (bool, error)
 	stored := s.largeBatches.Load()
 	// Tidying comes first: a day that cannot be filled must not keep rows from being put together.
-	for _, do := range []step{s.raise, s.tidyCounts, s.tidySketches, s.tidyUsers, s.tidyMarks, s.declare, s.tidyDeclared, s.fill, s.fillMarks, s.fillWide, s.fillDeclared, s.dropDeclared} {
+	for _, do := range []step{s.raise, s.tidyCounts, s.tidySketches, s.tidyUsers, s.tidyMarks, s.declare, s.tidyDeclared, s.fill, s.fillMarks, s.fillWide, s.fillDeclared, s.fillWideNumbers, s.dropDeclared} {
 		for more := true; more; {
 			var began time.Time
 			before := stored

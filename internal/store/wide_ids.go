@@ -21,6 +21,21 @@ var wideLevels = []time.Duration{32 * day, 8 * day}
 // wideGrace is how long after its end a time is written, since most late events are in by then.
 const wideGrace = time.Hour
 
+// wideSource begins a statement's conditions on the rows of a table that has such times.
+type wideSource string
+
+const wideIDs wideSource = " FROM rollup_ids WHERE"
+
+// buckets are the wide ones from a moment on that follows, by the row that each has for all events.
+func (of wideSource) buckets() string {
+	return string(of) + " width IN (691200, 2764800) AND NOT fresh AND event_name IS NULL AND bucket >= "
+}
+
+// days are those that $1 and $2 are the ends of.
+func (of wideSource) days() string {
+	return "SELECT bucket" + string(of) + " width = 86400 AND NOT fresh AND event_name IS NULL AND bucket >= $1 AND bucket < $2"
+}
+
 // wideBucket is one that there is.
 type wideBucket struct {
 	width time.Duration
@@ -30,15 +45,10 @@ type wideBucket struct {
 func (b wideBucket) end() time.Time { return b.at.Add(b.width) }
 
 const (
-	// selectWide finds them from the widest on, by the row that each has for all events.
-	selectWide = "SELECT width, bucket" + fromWide + "$1 AND bucket < $2 ORDER BY width DESC, bucket"
-	fromWide   = `
- FROM rollup_ids WHERE width IN (691200, 2764800) AND NOT fresh AND event_name IS NULL AND bucket >= `
-	dropWide = `
-DELETE FROM rollup_ids WHERE width = 691200 AND bucket > $1::timestamptz - interval '8 days' AND bucket <= $1
-    OR width = 2764800 AND bucket > $1::timestamptz - interval '32 days' AND bucket <= $1`
-	sketchedDays = `
-SELECT bucket FROM rollup_ids WHERE width = 86400 AND NOT fresh AND event_name IS NULL AND bucket >= $1 AND bucket < $2`
+	// aboutDay are the wide buckets that the day $1 lies in.
+	aboutDay = `(width = 691200 AND bucket > $1::timestamptz - interval '8 days' AND bucket <= $1
+    OR width = 2764800 AND bucket > $1::timestamptz - interval '32 days' AND bucket <= $1)`
+	dropWide    = "DELETE FROM rollup_ids WHERE " + aboutDay
 	missingDays = `SELECT day FROM rollup_missing`
 )
 
@@ -47,10 +57,11 @@ type selecter interface {
 	SelectContext(ctx context.Context, dest any, query string, args ...any) error
 }
 
-// wideBuckets are those that begin in a time, from the widest.
-func wideBuckets(ctx context.Context, db selecter, from, to time.Time) ([]wideBucket, error) {
+// between are those that begin in a time, from the widest.
+func (of wideSource) between(ctx context.Context, db selecter, from, to time.Time) ([]wideBucket, error) {
 	var rows []untidyBucket
-	if err := db.SelectContext(ctx, &rows, selectWide, from, to); err != nil {
+	query := "SELECT width, bucket" + of.buckets() + "$1 AND bucket < $2 ORDER BY width DESC, bucket"
+	if err := db.SelectContext(ctx, &rows, query, from, to); err != nil {
 		return nil, err
 	}
 	list := make([]wideBucket, len(rows))
@@ -115,7 +126,7 @@ func (s *Store) wideOf(ctx context.Context, ses session, days sketches) (sketche
 		return nil, nil
 	}
 	first, last := slices.MinFunc(dates, time.Time.Compare), slices.MaxFunc(dates, time.Time.Compare)
-	there, err := wideBuckets(ctx, ses, first.Add(-wideLevels[0]), last.Add(day))
+	there, err := wideIDs.between(ctx, ses, first.Add(-wideLevels[0]), last.Add(day))
 	if err != nil || len(there) == 0 {
 		return nil, err
 	}
@@ -152,11 +163,11 @@ func (s *Store) fillWide(ctx context.Context, ses session, from *floors, least i
 	if least > 1 {
 		return false, nil // now and then is enough
 	}
-	b, ok, err := s.lackingWide(ctx, ses, from)
+	b, ok, err := s.lackingWide(ctx, ses, wideIDs, from.Day)
 	if err != nil || !ok {
 		return false, err
 	}
-	wide, err := wideBuckets(ctx, ses, b.at, b.end())
+	wide, err := wideIDs.between(ctx, ses, b.at, b.end())
 	if err != nil {
 		return false, err
 	}
@@ -187,15 +198,15 @@ func (m sketches) copy(ctx context.Context, ses session, p piece, into func(time
 	return rows.Err()
 }
 
-// lackingWide is a wide bucket that is to be written, a narrow one first: wider ones are made of
+// lackingWide is a wide bucket from a moment on that is to be written, a narrow one first: wider ones are made of
 // those. Of one day alone it would be the same as the day.
-func (s *Store) lackingWide(ctx context.Context, ses session, from *floors) (next wideBucket, ok bool, err error) {
+func (s *Store) lackingWide(ctx context.Context, ses session, of wideSource, from time.Time) (next wideBucket, ok bool, err error) {
 	over := micro(s.cfg.Now().Add(-wideGrace))
 	var days, missing []time.Time
-	if err := errors.Join(ses.SelectContext(ctx, &days, sketchedDays, from.Day, over), ses.SelectContext(ctx, &missing, missingDays)); err != nil || len(days) < 2 {
+	if err := errors.Join(ses.SelectContext(ctx, &days, of.days(), from, over), ses.SelectContext(ctx, &missing, missingDays)); err != nil || len(days) < 2 {
 		return next, false, err
 	}
-	there, err := wideBuckets(ctx, ses, from.Day, over)
+	there, err := of.between(ctx, ses, from, over)
 	if err != nil {
 		return next, false, err
 	}
@@ -211,7 +222,7 @@ func (s *Store) lackingWide(ctx context.Context, ses session, from *floors) (nex
 			delete(count, b)
 		}
 		for b, n := range count {
-			if n > 1 && !b.end().After(over) && !b.at.Before(from.Day) && b.at.After(next.at) {
+			if n > 1 && !b.end().After(over) && !b.at.Before(from) && b.at.After(next.at) {
 				next, ok = b, true
 			}
 		}
