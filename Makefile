@@ -46,8 +46,9 @@ MODULES := client examples
 IN_MODULES = @export TIDEMARK_TEST_PROGRAM=$(CURDIR)/$(BIN); for m in $(MODULES); do echo "in $$m"; (cd $$m && $(1)); done
 
 # The tests that take longest begin first, so that nothing is left to wait for in the end. They are
-# not vetted on the way: lint does it with all of vet's checks.
-LONGEST := ./internal/store
+# not vetted on the way: lint does it with all of vet's checks. The stories of internal/faults mostly
+# wait, so that internal/store has its processor.
+LONGEST := ./internal/store ./internal/faults
 test: build
 	go test -vet=off $(LONGEST) ./...
 	$(call IN_MODULES,go test -vet=off ./...)
@@ -56,10 +57,11 @@ test-client: build
 	$(call IN_MODULES,go test -vet=off -count=1 ./...)
 
 # The race detector sees what runs in the process of a test. What is not raced are packages whose
-# tests read files or run other programs; -short leaves out the rest of what it gains nothing from.
-NOT_RACED := /(alerts|cmd/tidemark|dashboards(/generate)?|deploy|internal/(alertstory|collectortest|faults))$$
+# tests read files or run other programs, and those where nothing goes on at once; -short leaves out
+# the rest of what it gains nothing from.
+NOT_RACED := /(alerts|cmd/tidemark|dashboards(/generate)?|deploy|internal/(alertstory|collectortest|faults|pgtest|tooltest|declared|event|outbound|projection|question|rollup))$$
 race:
-	go test -vet=off -race -short -timeout 20m $(LONGEST) $$(go list ./... | grep -vE '$(NOT_RACED)')
+	go test -vet=off -race -short -timeout 20m ./internal/store $$(go list ./... | grep -vE '$(NOT_RACED)')
 	cd client && go test -vet=off -race -short -timeout 20m ./...
 
 lint:
