@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/app"
@@ -110,8 +109,8 @@ func (o *common) moving() (app.Config, error) {
 	if err == nil {
 		err = cfg.Check()
 	}
-	if err == nil && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(cfg.HeapLimit())
+	if err == nil {
+		limitMemory(&cfg)
 	}
 	return cfg, err
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -19,9 +18,7 @@ func (s *serveCmd) Run(ctx context.Context, out streams) error {
 	if err != nil {
 		return err
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(cfg.HeapLimit())
-	}
+	limitMemory(&cfg)
 	a, err := app.New(cfg, app.Options{Log: out.err, Config: s.config})
 	if err != nil {
 		return err
