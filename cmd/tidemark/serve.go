@@ -29,7 +29,6 @@ func (s *serveCmd) Run(ctx context.Context, out streams) error {
 	if err := a.Start(ctx); err != nil {
 		return err
 	}
-	forgetStart()
 	fmt.Fprint(out.out, a.Greeting())
 	var failure error
 	for running := true; running; {
