@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 )
@@ -86,6 +87,14 @@ DELETE FROM ` + table + ` WHERE width <= 86400 AND EXISTS (SELECT 1 FROM ` + tab
 		}
 	}
 	return ids, numbers
+}
+
+// NoSketchesOfHours deletes those of hours from a moment on.
+func NoSketchesOfHours(t testing.TB, s *Store, from time.Time) {
+	t.Helper()
+	if _, err := s.p.admin.Exec("DELETE FROM rollup_ids WHERE width = 3600 AND bucket >= $1", from); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // AnsweredFromRollups is how many questions were.

@@ -12,8 +12,9 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/store"
 )
 
-// TestIDsUntilNowAreNotReadFromEvents asks for a span that ends within an hour, as one that ends now
-// does: its events need not be read, unless there are others behind it in that hour.
+// TestIDsUntilNowAreNotReadFromEvents asks for spans that end within an hour, as those that end now
+// do: its events need not be read, unless there are others behind them in that hour, nor the hours
+// of that day, unless there are others behind them in it.
 func TestIDsUntilNowAreNotReadFromEvents(t *testing.T) {
 	for name, cfg := range map[string]func(t *testing.T) store.Config{
 		"duckdb":   func(t *testing.T) store.Config { return store.Config{Dir: t.TempDir()} },
@@ -36,14 +37,20 @@ func TestIDsUntilNowAreNotReadFromEvents(t *testing.T) {
 				add(hour.Add(time.Duration(n-40)*time.Minute), fmt.Sprint("u", n%40))
 			}
 			add(hour.Add(30*time.Minute), "whose clock is ahead")
+			add(hour.Add(5*time.Hour), "whose clock is hours ahead")
+			for n := range 30 {
+				add(hour.Add(time.Duration(-n)*time.Hour), fmt.Sprint("before", n%20))
+			}
 			_, err := s.Commit(t.Context(), &store.Batch{From: store.Cursor{Stream: "now"}, Seq: 1, Events: events})
 			must(t, err)
 			ask := func(end time.Time) {
 				t.Helper()
 				answered := store.AnsweredFromRollups(t, s)
-				asksForIDs(t, s, events, question.Span{Start: hour.Add(-5 * time.Hour), End: end, Zone: time.UTC})
-				if n := store.AnsweredFromRollups(t, s) - answered; n != 4 {
-					t.Errorf("%v of 4 questions were answered from roll-ups", n)
+				for _, start := range []time.Time{hour.Add(-5 * time.Hour), hour.Add(-25 * time.Hour)} {
+					asksForIDs(t, s, events, question.Span{Start: start, End: end, Zone: time.UTC})
+				}
+				if n := store.AnsweredFromRollups(t, s) - answered; n != 8 {
+					t.Errorf("%v of 8 questions were answered from roll-ups", n)
 				}
 			}
 			for _, tidy := range []bool{false, true} {
@@ -51,10 +58,13 @@ func TestIDsUntilNowAreNotReadFromEvents(t *testing.T) {
 					must(t, s.TidyRollups(t.Context()))
 				}
 				ask(hour.Add(20 * time.Minute)) // with one behind it
-				ask(hour.Add(31 * time.Minute))
+				ask(hour.Add(31 * time.Minute)) // with one behind its hour
+				ask(hour.Add(301 * time.Minute))
 			}
 			store.OnlyRollups(t, s)
-			ask(hour.Add(31 * time.Minute))
+			asksForIDs(t, s, events, question.Span{Start: hour.Add(-5 * time.Hour), End: hour.Add(31 * time.Minute), Zone: time.UTC})
+			store.NoSketchesOfHours(t, s, hour.Truncate(24*time.Hour))
+			asksForNames(t, s, events, question.Span{Start: hour.Add(-25 * time.Hour), End: hour.Add(301 * time.Minute), Zone: time.UTC})
 		})
 	}
 }
@@ -62,17 +72,9 @@ func TestIDsUntilNowAreNotReadFromEvents(t *testing.T) {
 // asksForIDs compares with a recomputation.
 func asksForIDs(t *testing.T, s *store.Store, events []event.Event, span question.Span) {
 	t.Helper()
+	asksForNames(t, s, events, span)
 	for _, measure := range []question.Measure{question.Users, question.Sessions} {
-		metric := question.Metric{Measure: measure}
-		rows := &question.Breakdown{Span: span, Metric: metric, Groups: 3, By: question.Field{Column: question.EventName}}
-		got, err := s.Breakdown(t.Context(), rows)
-		must(t, err)
-		for i, want := range questiontest.Breakdown(rows, events).Rows {
-			if len(got.Rows) <= i || *got.Rows[i].Metric != *want.Metric {
-				t.Errorf("until %v %v by name: %+v, want %v of %v", span.End, measure, got.Rows, *want.Metric, want.Value)
-			}
-		}
-		line := &question.Series{Span: span, Metric: metric, Interval: question.Hour}
+		line := &question.Series{Span: span, Metric: question.Metric{Measure: measure}, Interval: question.Hour}
 		series, err := s.Series(t.Context(), line)
 		must(t, err)
 		for i, p := range questiontest.Series(line, events).Series[0].Points {
@@ -85,11 +87,25 @@ func asksForIDs(t *testing.T, s *store.Store, events []event.Event, span questio
 	must(t, err)
 	users := map[string]bool{}
 	for i := range events {
-		if events[i].Timestamp.Before(span.End) {
+		if at := events[i].Timestamp; !at.Before(span.Start) && at.Before(span.End) {
 			users[events[i].UserID] = true
 		}
 	}
 	if st.UniqueUsers != int64(len(users)) {
 		t.Errorf("until %v %d users, want %d", span.End, st.UniqueUsers, len(users))
+	}
+}
+
+func asksForNames(t *testing.T, s *store.Store, events []event.Event, span question.Span) {
+	t.Helper()
+	for _, measure := range []question.Measure{question.Users, question.Sessions} {
+		rows := &question.Breakdown{Span: span, Metric: question.Metric{Measure: measure}, Groups: 3, By: question.Field{Column: question.EventName}}
+		got, err := s.Breakdown(t.Context(), rows)
+		must(t, err)
+		for i, want := range questiontest.Breakdown(rows, events).Rows {
+			if len(got.Rows) <= i || *got.Rows[i].Metric != *want.Metric {
+				t.Errorf("until %v %v by name: %+v, want %v of %v", span.End, measure, got.Rows, *want.Metric, want.Value)
+			}
+		}
 	}
 }

@@ -133,11 +133,15 @@ func cut(list []piece, levels []time.Duration, floors *floors, now time.Time) []
 
 // addingUp cuts pieces of what cannot be taken away, such as sketches: an end of the span is part of
 // a whole bucket only where nothing else is in that. Mostly so is the end of a span that ends now,
-// behind which there are all events that come in. Of a span of many days it finds the wide buckets of a
-// source, too, where there is one.
+// behind which there are all events that come in; then the day is one bucket instead of its hours. Of a
+// span of many days it finds the wide buckets of a source, too, where there is one.
 func (s *Store) addingUp(ctx context.Context, tx *sqlx.Tx, whole []piece, levels []time.Duration, from *floors, of wideSource) (list []piece, wide []wideBucket, err error) {
 	list = cut(slices.Clone(whole), levels, from, s.cfg.Now())
 	kept, rests := slices.Clone(list[:len(whole)]), list[len(whole):]
+	today, behind, ends := lastDay(whole, levels, from, s.cfg.Now())
+	if ends {
+		rests = append(rests, behind)
+	}
 	query, args := aroundOf(whole, rests, of)
 	if query == "" {
 		return kept, nil, nil
@@ -156,13 +160,42 @@ func (s *Store) addingUp(ctx context.Context, tx *sqlx.Tx, whole []piece, levels
 			continue
 		}
 		p := rests[-f.Width]
+		ends = ends && !(f.Holds && p == behind)
 		for _, at := range [...]int{0, len(whole) - 1} {
-			if f.Holds && kept[at].from.Compare(p.from) <= 0 && kept[at].to.Compare(p.to) >= 0 {
+			if f.Holds && p != behind && kept[at].from.Compare(p.from) <= 0 && kept[at].to.Compare(p.to) >= 0 {
 				kept[at] = whole[at]
 			}
 		}
 	}
+	if ends {
+		kept = endWith(kept, today)
+	}
 	return kept, wide, nil
+}
+
+// lastDay is the day that a span ends in, and what of it lies behind the span; ok is false where that
+// is no bucket, begins before the span, or more is expected behind its end than before.
+func lastDay(span []piece, levels []time.Duration, from *floors, now time.Time) (today, behind piece, ok bool) {
+	end := span[len(span)-1].to
+	today = piece{width: day, from: end.Truncate(day), to: end.Truncate(day).Add(day)}
+	behind = piece{from: end, to: today.to}
+	within := piece{from: today.from, to: end}
+	ok = slices.Contains(levels, day) && today.from.Before(end) && !today.from.Before(span[0].from) &&
+		!today.from.Before(from.Day) && !end.Before(from.Events) && behind.until(now) < within.until(now)
+	return today, behind, ok
+}
+
+// endWith puts a bucket in the place of what pieces have from its beginning on.
+func endWith(list []piece, last piece) []piece {
+	list = slices.DeleteFunc(list, func(p piece) bool { return !p.from.Before(last.from) })
+	if n := len(list) - 1; n >= 0 {
+		list[n].to = earlier(list[n].to, last.from)
+		if list[n].width == last.width {
+			list[n].to = last.to
+			return list
+		}
+	}
+	return append(list, last)
 }
 
 // aroundOf makes the statement that says which of some pieces have events, by their number with a
