@@ -70,11 +70,15 @@ func (s *Store) keepSketches(ctx context.Context, ses session, m sketches, fresh
 func (m sketches) rows(fresh bool) ([][]any, error) {
 	rows := make([][]any, 0, len(m))
 	for key, pair := range m {
-		users, usersN, err := pair.users.bytes()
+		most := keysMost
+		if key.width > day {
+			most = wideFrom // larger ones are only read to be put into registers, which halves of bytes are much faster
+		}
+		users, usersN, err := pair.users.bytes(most)
 		if err != nil {
 			return nil, err
 		}
-		sessions, sessionsN, err := pair.sessions.bytes()
+		sessions, sessionsN, err := pair.sessions.bytes(most)
 		if err != nil {
 			return nil, err
 		}

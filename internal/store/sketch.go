@@ -16,6 +16,8 @@ const (
 	// wideFrom is the size in bytes, of all that was put together, from which on a set that is only
 	// counted gives up its small form: some thousand ids.
 	wideFrom = 12 << 10
+	// keysMost is the size up to which a stored set is a list of keys, which is more exact than registers.
+	keysMost = registerCount
 	// foldFrom is the size from which on what was put together is made one, so that a set takes
 	// little memory however many are added to it.
 	foldFrom = 2 * registerCount
@@ -54,7 +56,7 @@ func (s *sketch) merge(b []byte) error {
 	}
 	s.parts, s.size = append(s.parts, b), s.size+len(b)
 	if limit := s.limit(); len(s.parts) > 1 && s.size >= limit {
-		return s.fold()
+		return s.fold(keysMost)
 	}
 	return nil
 }
@@ -107,8 +109,8 @@ func written(ids *hyperloglog.Sketch) ([]byte, error) {
 	return ids.MarshalBinary()
 }
 
-// fold makes one of all parts, in the form that is needed.
-func (s *sketch) fold() error {
+// fold makes one of all parts, in the form that is needed: a list of keys has at most some bytes.
+func (s *sketch) fold(most int) error {
 	large := s.wide && s.size >= wideFrom
 	if large || slices.ContainsFunc(s.parts, isDense) {
 		return s.spread()
@@ -120,7 +122,7 @@ func (s *sketch) fold() error {
 		}
 	}
 	b := all.bytes()
-	if len(b) > registerCount {
+	if len(b) > most {
 		return s.spread()
 	}
 	s.parts, s.size = append(s.parts[:0], b), len(b)
@@ -154,11 +156,16 @@ func (s *sketch) gather() error {
 	return err
 }
 
-// bytes are the set to be stored, empty where it is, and how many ids it counts.
-func (s *sketch) bytes() (b []byte, n int64, err error) {
+// bytes are the set to be stored, empty where it is, and how many ids it counts. A list of keys has at
+// most some bytes.
+func (s *sketch) bytes(most int) (b []byte, n int64, err error) {
 	err = s.gather()
-	if err == nil && len(s.parts) > 1 {
-		err = s.fold()
+	switch {
+	case err != nil:
+	case len(s.parts) > 1:
+		err = s.fold(most)
+	case s.size > most:
+		err = s.spread()
 	}
 	if err != nil {
 		return nil, 0, err

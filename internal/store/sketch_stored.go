@@ -10,7 +10,8 @@ import (
 
 // Sets as package hyperloglog documents them in Sketch.UnmarshalBinary: registers, a byte each, or
 // for small sets a sorted list of keys, of which each is 25 bits of a hash and what a register needs
-// of the rest. Tests compare with what the package itself makes of them.
+// of the rest. Tests compare with what the package itself makes of them. Registers are written in half
+// the room, as the package does not have them; those of a byte each are of versions before.
 
 const (
 	// precision makes 32,768 registers, for a standard error of 0.57 %. Small sets take some bytes an id.
@@ -23,7 +24,23 @@ const (
 
 var errSketch = errors.New("a stored set of ids cannot be read")
 
-func isDense(b []byte) bool { return len(b) > 3 && b[3] == 0 }
+// The forms of sets, by the fourth byte.
+const (
+	formBytes = iota
+	formKeys
+	// formHalves is half a byte for each register, what it has more than the least of all, which is the
+	// third byte; as many as have 15 more or above stand behind them, with their places.
+	formHalves
+)
+
+const (
+	halves       = registerCount / 2
+	halfMost     = 15
+	aboveSize    = 3
+	registerMost = 64 - precision + 1
+)
+
+func isDense(b []byte) bool { return len(b) > 3 && (b[3] == formBytes || b[3] == formHalves) }
 
 // registers have for each group of hashes the most zeros that one begins with, and one more.
 type registers [registerCount]uint8
@@ -33,6 +50,9 @@ func (r *registers) merge(b []byte) error {
 		values, err := stored(b)
 		if err != nil {
 			return err
+		}
+		if b[3] == formHalves {
+			return r.maxHalves(values, b[2], int64(binary.BigEndian.Uint32(b[4:])))
 		}
 		return r.max(values)
 	}
@@ -57,20 +77,57 @@ func (r *registers) keep(some []uint32) {
 
 func (r *registers) union(other *registers) { _ = r.max(other[:]) }
 
-// max raises registers to those of another set, eight at a time: none has the highest bit of a byte.
+// Registers are looked at eight at a time: none has the highest bit of a byte.
+const (
+	each = 0x0101010101010101
+	high = 0x80 * each
+	half = 0x0f * each
+)
+
+func (r *registers) eight(i int) uint64 { return binary.LittleEndian.Uint64(r[i:]) }
+
+// notBelow has all bits of the bytes in which a is not below b: its highest bit is left there.
+func notBelow(a, b uint64) uint64 { return ((a | high) - b) & high >> 7 * 0xff }
+
+// max raises registers to those of another set.
 func (r *registers) max(values []byte) error {
-	const high = 0x8080808080808080
 	if len(values) != registerCount {
 		return errSketch
 	}
 	for i := 0; i < registerCount; i += 8 {
-		a, b := binary.LittleEndian.Uint64(r[i:]), binary.LittleEndian.Uint64(values[i:])
+		b := binary.LittleEndian.Uint64(values[i:])
 		if b&high != 0 {
 			return errSketch
 		}
-		// The highest bit of each byte says whether a is not below b there; from it all its bits do.
-		keep := ((a | high) - b) & high >> 7 * 0xff
-		binary.LittleEndian.PutUint64(r[i:], a&keep|b&^keep)
+		r.raise(i, b)
+	}
+	return nil
+}
+
+// raise is max for eight registers.
+func (r *registers) raise(i int, b uint64) {
+	a := r.eight(i)
+	keep := notBelow(a, b)
+	binary.LittleEndian.PutUint64(r[i:], a&keep|b&^keep)
+}
+
+// maxHalves raises registers to those of a set in formHalves.
+func (r *registers) maxHalves(values []byte, least uint8, above int64) error {
+	if least > registerMost || int64(len(values)) != halves+aboveSize*above {
+		return errSketch
+	}
+	add := uint64(least) * each
+	for i := 0; i < halves; i += 8 {
+		v := binary.LittleEndian.Uint64(values[i:])
+		r.raise(i, v&half+add)
+		r.raise(halves+i, v>>4&half+add)
+	}
+	for list := values[halves:]; len(list) > 0; list = list[aboveSize:] {
+		at, value := binary.BigEndian.Uint16(list), list[2]
+		if at >= registerCount || value > registerMost {
+			return errSketch
+		}
+		r[at] = max(r[at], value)
 	}
 	return nil
 }
@@ -83,17 +140,54 @@ func stored(b []byte) ([]byte, error) {
 	return b[headerSize:], nil
 }
 
+// bytes are the set in formHalves.
 func (r *registers) bytes() []byte {
-	b := make([]byte, headerSize, headerSize+registerCount)
-	b[0], b[1] = formatVersion, precision
-	binary.BigEndian.PutUint32(b[4:], registerCount)
-	return append(b, r[:]...)
+	const over = (0x80 - halfMost) * each // brings halfMost and above to the highest bit
+	least := r.least()
+	b := make([]byte, headerSize+halves, headerSize+halves+32*aboveSize)
+	for i := 0; i < halves; i += 8 {
+		low, up := r.eight(i)-least*each, r.eight(halves+i)-least*each
+		if ((low+over)|(up+over))&high != 0 {
+			b, low = r.above(b, i, low)
+			b, up = r.above(b, halves+i, up)
+		}
+		binary.LittleEndian.PutUint64(b[headerSize+i:], low|up<<4)
+	}
+	b[0], b[1], b[2], b[3] = formatVersion, precision, uint8(least), formHalves
+	binary.BigEndian.PutUint32(b[4:], uint32(len(b)-headerSize-halves)/aboveSize)
+	return b
+}
+
+// above appends those of eight registers that have halfMost more than the least, or above, and
+// takes what is too much from what they have more.
+func (r *registers) above(b []byte, at int, more uint64) ([]byte, uint64) {
+	for i := range 8 {
+		if v := more >> (8 * i) & 0xff; v >= halfMost {
+			b = append(binary.BigEndian.AppendUint16(b, uint16(at+i)), r[at+i])
+			more -= (v - halfMost) << (8 * i)
+		}
+	}
+	return b, more
+}
+
+func (r *registers) least() uint64 {
+	least := r.eight(0)
+	for i := 8; i < registerCount; i += 8 {
+		v := r.eight(i)
+		below := notBelow(least, v)
+		least = v&below | least&^below
+	}
+	one := uint64(registerMost)
+	for i := range 8 {
+		one = min(one, least>>(8*i)&0xff)
+	}
+	return one
 }
 
 // estimate is that of Otmar Ertl, New cardinality estimation algorithms for HyperLogLog sketches,
 // 2017, algorithm 6: it needs no correction for small or large sets.
 func (r *registers) estimate() int64 {
-	const m, most = registerCount, 64 - precision + 1
+	const m, most = registerCount, registerMost
 	var counts [4][256]uint32 // by turns, since equal registers follow each other
 	for i := 0; i < registerCount; i += 4 {
 		counts[0][r[i]]++
@@ -160,7 +254,7 @@ type keyList struct {
 
 func readKeys(b []byte) (k keyList, err error) {
 	list, err := stored(b)
-	if err != nil || b[3] != 1 {
+	if err != nil || b[3] != formKeys {
 		return k, errSketch
 	}
 	unsorted := 4 * int64(binary.BigEndian.Uint32(b[4:]))
@@ -183,14 +277,17 @@ func (k *keyList) next(into []uint32) (n int) {
 	for n+2 <= len(into) && i < len(list) {
 		if i+8 <= len(list) { // mostly two numbers at once, without a branch for each byte
 			v := binary.LittleEndian.Uint64(list[i:])
-			ends := ^v & 0x8080808080808080
-			if second := ends & (ends - 1); second != 0 {
-				end, both := bits.TrailingZeros64(ends)+1, bits.TrailingZeros64(second)+1
-				into[n] = key + sevens(v&(1<<end-1))
-				key = into[n] + sevens(v>>end&(1<<(both-end)-1))
+			ends := ^v & high
+			first := ends & -ends
+			second := (ends ^ first) & -(ends ^ first)
+			size := uint(bits.TrailingZeros64(first)) + 1
+			if both := second >> (size & 63); second != 0 && first|both < 1<<32 {
+				d := sevens(v&(first-1) | v>>(size&63)&(both-1)<<32)
+				into[n] = key + uint32(d)
+				key = into[n] + uint32(d>>32)
 				into[n+1] = key
 				n += 2
-				i += both / 8
+				i += (bits.TrailingZeros64(second) + 1) / 8
 				continue
 			}
 		}
@@ -208,9 +305,10 @@ func (k *keyList) next(into []uint32) (n int) {
 	return n
 }
 
-// sevens puts the lower seven bits of each byte together; no number of 32 bits has more than five.
-func sevens(v uint64) uint32 {
-	return uint32(v&0x7f | v>>1&0x3f80 | v>>2&0x1fc000 | v>>3&0xfe00000 | v>>4&0x7f0000000)
+// sevens puts the lower seven bits of each byte together, in both halves of v.
+func sevens(v uint64) uint64 {
+	v = v&0x007f007f007f007f | v>>1&0x3f803f803f803f80
+	return v&0x00003fff00003fff | v>>2&0x0fffc0000fffc000
 }
 
 // listHeader has how many keys there are, the last one, and the size of the list.
@@ -288,7 +386,7 @@ func (k keys) bytes() []byte {
 	slices.Sort(k)
 	k = slices.Compact(k)
 	b := make([]byte, headerSize+listHeader, headerSize+listHeader+3*len(k))
-	b[0], b[1], b[3] = formatVersion, precision, 1
+	b[0], b[1], b[3] = formatVersion, precision, formKeys
 	list := b[headerSize:]
 	binary.BigEndian.PutUint32(list, uint32(len(k)))
 	if len(k) > 0 {

@@ -19,7 +19,7 @@ func setOf(t *testing.T, first, n int) []byte {
 	for i := range n {
 		s.add(hashID("user-" + strconv.Itoa(first+i)))
 	}
-	b, _, err := s.bytes()
+	b, _, err := s.bytes(keysMost)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,20 +120,22 @@ func TestSetsAreWhatTheLibraryMakesOfThem(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		b, n, err := narrow.bytes()
+		b, n, err := narrow.bytes([]int{keysMost, wideFrom}[r.IntN(2)])
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := new(hyperloglog.Sketch)
-		if err := got.UnmarshalBinary(b); err != nil {
-			t.Fatalf("what is written of %d ids cannot be read: %v", n, err)
-		}
-		wantDense, gotDense := dense(t, want), dense(t, got)
-		if !bytes.Equal(wantDense, gotDense) {
-			t.Errorf("a set of %d is another one", n)
+		wantDense := dense(t, want)
+		if !isDense(b) {
+			got := new(hyperloglog.Sketch)
+			if err := got.UnmarshalBinary(b); err != nil {
+				t.Fatalf("what is written of %d ids cannot be read: %v", n, err)
+			}
+			if !bytes.Equal(wantDense, dense(t, got)) {
+				t.Errorf("a set of %d is another one", n)
+			}
 		}
 		var registers registers
-		if err := registers.merge(b); err != nil || !bytes.Equal(registers.bytes(), wantDense) {
+		if err := registers.merge(b); err != nil || !bytes.Equal(registers[:], wantDense[headerSize:]) {
 			t.Errorf("a set of %d has other registers, %v", n, err)
 		}
 		for name, n := range map[string]int64{"narrow": n, "wide": count(t, &wide), "registers": registers.estimate()} {
@@ -161,12 +163,39 @@ func dense(t *testing.T, set *hyperloglog.Sketch) []byte {
 	return b
 }
 
+// TestRegistersInHalfTheRoom puts sets in both forms into others: few and many ids, and values far
+// above the least.
+func TestRegistersInHalfTheRoom(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 300 {
+		least, spread := r.IntN(40), 1+r.IntN(24)
+		var set, one, other registers
+		for i := range set {
+			set[i] = uint8(min(least+int(r.ExpFloat64()*float64(spread)/4), registerMost))
+			one[i] = uint8(r.IntN(registerMost + 1))
+		}
+		other = one
+		byBytes := append([]byte{formatVersion, precision, 0, formBytes, 0, 0, registerCount >> 8, 0}, set[:]...)
+		if err := errors.Join(one.merge(set.bytes()), other.merge(byBytes)); err != nil {
+			t.Fatal(err)
+		}
+		if one != other {
+			t.Fatalf("from %d on, spread over %d: the two forms differ", least, spread)
+		}
+	}
+}
+
 func TestBrokenSetsAreErrors(t *testing.T) {
 	small, large := setOf(t, 0, 100), setOf(t, 0, 40_000)
+	var high registers
+	high[7] = 16
+	above := high.bytes()
 	for _, b := range [][]byte{
 		small[:5], small[:10], small[:len(small)-1], large[:3], large[:100], append(slices.Clone(large), 0),
 		append([]byte{9}, small[1:]...), append([]byte{formatVersion, 14}, large[2:]...), append([]byte{formatVersion, precision, 0, 7}, small[4:]...),
-		append(slices.Clone(large[:headerSize]), bytes.Repeat([]byte{200}, registerCount)...),
+		append([]byte{formatVersion, precision, 0, formBytes, 0, 0, registerCount >> 8, 0}, bytes.Repeat([]byte{200}, registerCount)...),
+		append([]byte{formatVersion, precision, registerMost + 1}, large[3:]...), above[:len(above)-1], above[:len(above)-aboveSize],
+		append(slices.Clone(above[:len(above)-aboveSize]), 0x80, 7, 16), append(slices.Clone(above[:len(above)-1]), registerMost+1),
 	} {
 		s := sketch{wide: true}
 		if err := errors.Join(s.merge(b), s.merge(large)); !errors.Is(err, errSketch) {
@@ -180,7 +209,7 @@ func BenchmarkCountUsersOfNinetyDays(b *testing.B) {
 	for i := range 9_000 {
 		s.add(hashID(strconv.Itoa(i)))
 	}
-	day, _, err := s.bytes()
+	day, _, err := s.bytes(keysMost)
 	if err != nil {
 		b.Fatal(err)
 	}
