@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"database/sql/driver"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"time"
@@ -133,12 +135,14 @@ func appendEvent(a *duckdb.Appender, v []driver.Value, e *event.Event, own owned
 	return a.AppendRow(v...)
 }
 
-// userMark is what the rows of one user, and of few others, have in common; 0 of no user.
-func userMark(id string) uint16 {
+// userMark is what the rows of one user, and of hardly another, have in common; 0 of no user. It is of a
+// hash that the database knows, too: the migration that made it gave it to older rows.
+func userMark(id string) uint32 {
 	if id == "" {
 		return 0
 	}
-	return uint16(hashID(id))
+	sum := sha256.Sum256([]byte(id))
+	return binary.BigEndian.Uint32(sum[:])
 }
 
 func nullText(s string) driver.Value {

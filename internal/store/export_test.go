@@ -164,7 +164,7 @@ func OnlyRollups(t testing.TB, s *Store) {
 func UserHash(id string) uint32 { return userHash(id) }
 
 // UserMark is what is beside the events of a user on DuckDB.
-func UserMark(id string) uint16 { return userMark(id) }
+func UserMark(id string) uint32 { return userMark(id) }
 
 // MarkSets are how many sets of marks there are by day and size, and how many marks in all.
 func MarkSets(t *testing.T, s *Store) (sets []int, marks int) {

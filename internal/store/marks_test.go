@@ -2,9 +2,11 @@ package store_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/pgtest"
 	"github.com/tidemark-obs/tidemark/internal/store"
 	"github.com/tidemark-obs/tidemark/internal/store/storetest"
@@ -94,4 +96,44 @@ func TestEventsFromBeforeMarks(t *testing.T) {
 	}
 	store.DropMarks(t, s)
 	wantOfUser(t, s, 0)
+}
+
+// TestMarksOnDuckDBAreOfAllEvents: migrations give events from before what the writer gives those after,
+// and an event that is changed keeps it.
+func TestMarksOnDuckDBAreOfAllEvents(t *testing.T) {
+	s := open(t, store.Config{Dir: t.TempDir()})
+	w := newWriter(t, s)
+	users := []string{"", "u1", "ü5'", "日本", `\x41"`, strings.Repeat("long ", 50)}
+	send := func() {
+		events := w.g.Events(60)
+		for i := range events {
+			events[i].UserID = users[i%len(users)]
+		}
+		result, err := s.Commit(t.Context(), &store.Batch{From: w.cursor, Seq: w.cursor.Seq + 1, Events: events})
+		must(t, err)
+		w.cursor = result.Cursor
+		high := event.High
+		_, err = s.Update(t.Context(), events[1].ID, store.Patch{Severity: &high}, time.Now())
+		must(t, err)
+		_, err = s.MarkProcessed(t.Context(), []string{events[2].ID}, time.Now())
+		must(t, err)
+	}
+	send()
+	for _, version := range []int64{18, 20} { // from before there were marks, and from when they were shorter
+		_, err := s.MigrateDown(t.Context(), version)
+		must(t, err)
+		_, err = s.Migrate(t.Context(), false)
+		must(t, err)
+		send()
+	}
+	table, err := s.Select(t.Context(), "SELECT coalesce(user_id, '') AS id, user_mark, count(*) FROM events GROUP BY ALL", 100)
+	must(t, err)
+	if len(table.Rows) != len(users) {
+		t.Errorf("%d users with a mark, want %d", len(table.Rows), len(users))
+	}
+	for _, r := range table.Rows {
+		if id := r[0].(string); fmt.Sprint(r[1], r[2]) != fmt.Sprint(store.UserMark(id), 30) {
+			t.Errorf("%q has mark %v in %v rows, want %d in 30", id, r[1], r[2], store.UserMark(id))
+		}
+	}
 }

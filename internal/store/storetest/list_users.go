@@ -14,7 +14,7 @@ import (
 // SameHash are users whose marks cannot be told apart, SameMark those of whom DuckDB cannot.
 var (
 	SameHash = [2]string{"user-96524", "user-107718"}
-	SameMark = [2]string{"often", "user-1180"}
+	SameMark = [2]string{"user-20491", "user-32057"}
 )
 
 // listUsers compares lists of users with what is stored, over batches of all sizes, late events, many at
