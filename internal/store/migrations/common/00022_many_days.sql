@@ -4,5 +4,9 @@
 -- program that changes days leaves them as they were.
 DELETE FROM rollup_values WHERE width > 86400;
 
+-- Sketches of many days are written anew, in less room.
+DELETE FROM rollup_ids WHERE width > 86400;
+
 -- +goose Down
 DELETE FROM rollup_values WHERE width > 86400;
+DELETE FROM rollup_ids WHERE width > 86400;
