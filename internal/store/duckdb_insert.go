@@ -2,10 +2,8 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"database/sql/driver"
-	"encoding/binary"
 	"fmt"
 	"strings"
 	"time"
@@ -135,14 +133,12 @@ func appendEvent(a *duckdb.Appender, v []driver.Value, e *event.Event, own owned
 	return a.AppendRow(v...)
 }
 
-// userMark is what the rows of one user, and of hardly another, have in common; 0 of no user. It is of a
-// hash that the database knows, too: the migration that made it gave it to older rows.
+// userMark is what the rows of one user, and of hardly another, have in common; 0 of no user.
 func userMark(id string) uint32 {
 	if id == "" {
 		return 0
 	}
-	sum := sha256.Sum256([]byte(id))
-	return binary.BigEndian.Uint32(sum[:])
+	return userHash(id)
 }
 
 func nullText(s string) driver.Value {

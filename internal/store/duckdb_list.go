@@ -14,9 +14,10 @@ import (
 // back they lie, and the wide columns are then read of these rows only. In one statement the database
 // would read the wide columns of all rows between the first and the last.
 
-// userMarked is a condition that holds for the events of a user and of hardly another.
+// userMarked is a condition that holds for the events of a user, of hardly another, and for all from
+// before there were marks.
 func userMarked(id string, args *arguments) string {
-	return "user_mark = " + args.bind(userMark(id)) + "::uinteger"
+	return "(user_mark = " + args.bind(userMark(id)) + "::uinteger OR user_mark IS NULL)"
 }
 
 // ofUser finds the user's rows by their mark. The database would compare all ids first if the

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,11 +14,10 @@ import (
 )
 
 func TestUsersWithTheSameHash(t *testing.T) {
-	if store.UserHash(storetest.SameHash[0]) != store.UserHash(storetest.SameHash[1]) {
-		t.Error("the stories about users with the same hash tell of others")
-	}
-	if store.UserMark(storetest.SameMark[0]) != store.UserMark(storetest.SameMark[1]) {
-		t.Error("the stories about users with the same mark tell of others")
+	for _, same := range [][2]string{storetest.SameHash, storetest.SameMark} {
+		if store.UserHash(same[0]) != store.UserHash(same[1]) {
+			t.Errorf("the stories about users with the same hash tell of others: %v", same)
+		}
 	}
 }
 
@@ -98,10 +98,12 @@ func TestEventsFromBeforeMarks(t *testing.T) {
 	wantOfUser(t, s, 0)
 }
 
-// TestMarksOnDuckDBAreOfAllEvents: migrations give events from before what the writer gives those after,
-// and an event that is changed keeps it.
-func TestMarksOnDuckDBAreOfAllEvents(t *testing.T) {
-	s := open(t, store.Config{Dir: t.TempDir()})
+// TestMarksOnDuckDB: what is stored has its user's mark, also when it is changed. Events from before marks,
+// and from when they were shorter, have none and are found all the same, by a service that was killed after
+// the migration, too.
+func TestMarksOnDuckDB(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, store.Config{Dir: dir})
 	w := newWriter(t, s)
 	users := []string{"", "u1", "ü5'", "日本", `\x41"`, strings.Repeat("long ", 50)}
 	send := func() {
@@ -119,21 +121,49 @@ func TestMarksOnDuckDBAreOfAllEvents(t *testing.T) {
 		must(t, err)
 	}
 	send()
-	for _, version := range []int64{18, 20} { // from before there were marks, and from when they were shorter
+	wantMarks(t, killed(t, dir), 60, 60)
+	for i, version := range []int64{18, 20} {
 		_, err := s.MigrateDown(t.Context(), version)
 		must(t, err)
 		_, err = s.Migrate(t.Context(), false)
 		must(t, err)
 		send()
+		wantMarks(t, s, (i+2)*60, 60)
+		wantMarks(t, killed(t, dir), (i+2)*60, 60)
 	}
-	table, err := s.Select(t.Context(), "SELECT coalesce(user_id, '') AS id, user_mark, count(*) FROM events GROUP BY ALL", 100)
+}
+
+// wantMarks compares how many events there are, and how many have a mark, of each of six users.
+func wantMarks(t *testing.T, s *store.Store, events, marked int) {
+	t.Helper()
+	table, err := s.Select(t.Context(), "SELECT coalesce(user_id, '') AS id, max(user_mark), count(DISTINCT user_mark), count(user_mark) FROM events GROUP BY 1", 100)
 	must(t, err)
-	if len(table.Rows) != len(users) {
-		t.Errorf("%d users with a mark, want %d", len(table.Rows), len(users))
+	if len(table.Rows) != 6 {
+		t.Errorf("%d users, want 6", len(table.Rows))
 	}
 	for _, r := range table.Rows {
-		if id := r[0].(string); fmt.Sprint(r[1], r[2]) != fmt.Sprint(store.UserMark(id), 30) {
-			t.Errorf("%q has mark %v in %v rows, want %d in 30", id, r[1], r[2], store.UserMark(id))
+		id := r[0].(string)
+		if fmt.Sprint(r[1:]) != fmt.Sprint([]any{store.UserMark(id), 1, marked / 6}) {
+			t.Errorf("%q has mark, marks and marked events %v, want %d, 1 and %d", id, r[1:], store.UserMark(id), marked/6)
+		}
+		if id == "" {
+			continue
+		}
+		page, err := s.List(t.Context(), store.Filter{UserID: id}, store.Page{Limit: 1000})
+		must(t, err)
+		if len(page) != events/6 {
+			t.Errorf("%q has %d events, want %d", id, len(page), events/6)
 		}
 	}
+}
+
+// killed opens what would be there of an embedded database if the process that has it open were killed.
+func killed(t *testing.T, dir string) *store.Store {
+	t.Helper()
+	copied := t.TempDir()
+	must(t, os.CopyFS(copied, os.DirFS(dir)))
+	s, err := store.Open(t.Context(), store.Config{Dir: copied})
+	must(t, err)
+	t.Cleanup(func() { must(t, s.Close()) })
+	return s
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/store"
 )
 
-// SameHash are users whose marks cannot be told apart, SameMark those of whom DuckDB cannot.
+// SameHash and SameMark are users whose marks cannot be told apart; of the latter one has very many events.
 var (
 	SameHash = [2]string{"user-96524", "user-107718"}
-	SameMark = [2]string{"user-20491", "user-32057"}
+	SameMark = [2]string{"user-34317", "user-136958"}
 )
 
 // listUsers compares lists of users with what is stored, over batches of all sizes, late events, many at
