@@ -47,11 +47,12 @@ IN_MODULES = @export TIDEMARK_TEST_PROGRAM=$(CURDIR)/$(BIN); for m in $(MODULES)
 
 # The tests that take longest begin first, so that nothing is left to wait for in the end. They are
 # not vetted on the way: lint does it with all of vet's checks. The stories of internal/faults mostly
-# wait, so that internal/store has its processor.
+# wait, so that internal/store has its processor. No result of before counts (-count=1): what builds the
+# program by itself and runs it would not be run again when the program changes.
 LONGEST := ./internal/store ./internal/faults
 test: build
-	go test -vet=off $(LONGEST) ./...
-	$(call IN_MODULES,go test -vet=off ./...)
+	go test -vet=off -count=1 $(LONGEST) ./...
+	$(call IN_MODULES,go test -vet=off -count=1 ./...)
 
 test-client: build
 	$(call IN_MODULES,go test -vet=off -count=1 ./...)
