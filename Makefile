@@ -60,7 +60,7 @@ test-client: build
 # The race detector sees what runs in the process of a test. What is not raced are packages whose
 # tests read files or run other programs, and those where nothing goes on at once; -short leaves out
 # the rest of what it gains nothing from.
-NOT_RACED := /(alerts|cmd/tidemark|dashboards(/generate)?|deploy|internal/(alertstory|collectortest|faults|pgtest|tooltest|declared|event|outbound|projection|question|rollup))$$
+NOT_RACED := /(alerts|cmd/tidemark|dashboards(/generate)?|deploy|internal/(alertstory|collectortest|faults|tooltest|declared|event|outbound|projection|question|rollup))$$
 race:
 	go test -vet=off -race -short -timeout 20m ./internal/store $$(go list ./... | grep -vE '$(NOT_RACED)')
 	cd client && go test -vet=off -race -short -timeout 20m ./...

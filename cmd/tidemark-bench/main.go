@@ -64,9 +64,9 @@ func newPlan(events, past int, short bool) plan {
 		Watch: 90 * time.Second, Syncs: 3000, Rounds: 7, Batches: []int{5000, 20_000},
 	}
 	if short {
-		p.Singles, p.Latency, p.Locks, p.Settle, p.Syncs = 500*time.Millisecond, time.Second, 1, 500*time.Millisecond, 100
-		p.Watch, p.Repeats, p.Beside, p.Rest = 4*time.Second, 1, time.Second, time.Second
-		p.Rounds = 1
+		p.Singles, p.Latency, p.Locks, p.Settle, p.Syncs = time.Second, 2*time.Second, 1, time.Second, 300
+		p.Watch, p.Repeats, p.Beside, p.Rest = 6*time.Second, 2, 2*time.Second, 2*time.Second
+		p.Rounds = 2
 	}
 	return p
 }

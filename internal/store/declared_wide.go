@@ -2,15 +2,14 @@ package store
 
 import (
 	"context"
-	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
 )
 
-// Numbers of many days. As with sketches of ids (see wide_ids.go), the rows of a declared number's days
-// are put together once a time of many days is over, and say what those say at every moment. There
-// need not be any. Dimensions have none: a value that one day puts away for its budget another keeps.
+// Declared numbers of many days, see wide.go. Dimensions have none: a value that one day puts away for
+// its budget another keeps.
 
 // wideNumbers is where those of a declaration are.
 func wideNumbers(d *declaration) wideSource {
@@ -22,21 +21,14 @@ func (s *Store) mergeWide(ctx context.Context, ses session, all *declarations, d
 	if len(days) == 0 {
 		return nil
 	}
-	first, last := dawn, dawn
-	for at := range days {
-		if first.Equal(dawn) || at.Before(first) {
-			first = at
-		}
-		if at.After(last) {
-			last = at
-		}
-	}
+	dates := slices.SortedFunc(maps.Keys(days), time.Time.Compare)
+	first, end := dates[0], dates[len(dates)-1].Add(day)
 	deltas := map[time.Duration]portions{}
 	for i := range all.list {
 		if !all.list[i].spec.Number {
 			continue
 		}
-		there, err := wideNumbers(&all.list[i]).between(ctx, ses, first.Add(-wideLevels[0]), last.Add(day))
+		there, err := wideNumbers(&all.list[i]).between(ctx, ses, first.Add(-wideLevels[0]), end)
 		if err != nil {
 			return err
 		}
@@ -49,11 +41,12 @@ func (s *Store) mergeWide(ctx context.Context, ses session, all *declarations, d
 			}
 		}
 	}
-	var err error
 	for width, of := range deltas {
-		err = errors.Join(err, s.mergeDeclared(ctx, ses, all, width, of))
+		if err := s.mergeDeclared(ctx, ses, all, width, of); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // into puts what there is in a bucket of one of the numbers together.

@@ -159,10 +159,16 @@ func (s *Store) addingUp(ctx context.Context, tx *sqlx.Tx, whole []piece, levels
 			wide = append(wide, wideBucket{f.width(), f.Bucket.UTC()})
 			continue
 		}
+		if !f.Holds {
+			continue
+		}
 		p := rests[-f.Width]
-		ends = ends && !(f.Holds && p == behind)
+		if p == behind {
+			ends = false
+			continue
+		}
 		for _, at := range [...]int{0, len(whole) - 1} {
-			if f.Holds && p != behind && kept[at].from.Compare(p.from) <= 0 && kept[at].to.Compare(p.to) >= 0 {
+			if kept[at].from.Compare(p.from) <= 0 && kept[at].to.Compare(p.to) >= 0 {
 				kept[at] = whole[at]
 			}
 		}

@@ -40,9 +40,6 @@ func TestSeenNeverForgets(t *testing.T) {
 }
 
 func TestSeenLetsTheOldestGo(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes many ids, which a -short run has not")
-	}
 	const bound = 100_000
 	f := newSeen(bound)
 	start := time.Unix(1_000_000, 0)

@@ -36,9 +36,6 @@ func count(t testing.TB, s *sketch) int64 {
 }
 
 func TestSetsThatAreOnlyCountedLieWithinTheBound(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes many ids, which a -short run has not")
-	}
 	for _, c := range []struct{ sets, each, step int }{
 		{1, 10, 10}, {5, 3, 3}, {90, 20, 10}, {3, 1_200, 1_000}, {90, 300, 100}, {90, 9_000, 1_000}, {10, 50_000, 50_000}, {2, 40_000, 0},
 	} {

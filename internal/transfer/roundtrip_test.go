@@ -207,9 +207,6 @@ func FuzzCSV(f *testing.F) {
 // TestParquetPagesOfManySizes reads pages of every length around the size of the reader's buffer: a
 // page that it took in two parts used to be unreadable.
 func TestParquetPagesOfManySizes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("reads many files one after the other, which a -short run does not")
-	}
 	random := rand.NewChaCha8([32]byte{1})
 	const first, last, step = 7_600, 8_600, 20
 	letters := make([]byte, last) // that do not compress
@@ -255,9 +252,6 @@ func TestParquetPagesOfManySizes(t *testing.T) {
 // TestDamagedParquet changes a file at one place after the other: it can be read or it cannot, and nothing
 // else happens.
 func TestDamagedParquet(t *testing.T) {
-	if testing.Short() {
-		t.Skip("reads many files one after the other, which a -short run does not")
-	}
 	name := filepath.Join(t.TempDir(), "events.parquet")
 	file, err := os.Create(name)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // Answers count also what has expired; where they lack something they say since when they do not.
 func countsOverAges(b *bench) {
 	b.cfg.Keep = store.Keep{Minute: 60 * day, Hour: 200 * day}
-	for seed := range uint64(fewer(2, 1)) {
+	for seed := range uint64(2) {
 		if seed > 0 {
 			b.fresh()
 		}

@@ -388,7 +388,6 @@ func declaredTogether(b *bench) {
 
 // manyValues has more values than are kept, some far more frequent than others.
 func manyValues(b *bench) {
-	b.amounts()
 	b.declares(declared.Config{Dimensions: []declared.DimensionConfig{{Property: "page", Values: 20}}})
 	w := newWorkload(b, 74)
 	var all []event.Event

@@ -89,7 +89,6 @@ func deletedForgotten(b *bench) {
 }
 
 func beyondMemory(b *bench) {
-	b.amounts()
 	b.cfg.MaxRecentIDs = 1000
 	b.reopen()
 	// More than a filter's first segment.

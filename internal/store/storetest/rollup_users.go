@@ -151,7 +151,6 @@ func statsOfFew(b *bench) {
 
 // topOfMany has more users than any bucket keeps: some with many events, most with few.
 func topOfMany(b *bench) {
-	b.amounts()
 	b.sketchUsers()
 	w := newWorkload(b, 62)
 	var events []event.Event

@@ -327,11 +327,10 @@ func totalsLater(b *bench) {
 // manyUsers stores more users than a sketch can hold exactly, over ragged days and in an order that
 // has tidying between.
 func manyUsers(b *bench) {
-	b.amounts()
 	g := NewGenerator(7, epoch)
 	var events []event.Event
-	const each = 5_000
-	apart := 62*time.Hour/each + time.Second
+	each := fewer(15_000, 4_000)
+	apart := 62*time.Hour/time.Duration(each) + time.Second
 	for part := range 4 {
 		batch := g.Events(each)
 		for i := range batch {

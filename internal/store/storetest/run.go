@@ -143,14 +143,6 @@ func fewer(n, short int) int {
 	return n
 }
 
-// amounts ends a story about very many of something in a short run: there is nothing else in it.
-func (b *bench) amounts() {
-	b.Helper()
-	if testing.Short() {
-		b.Skip("takes amounts, which a -short run has not")
-	}
-}
-
 // commit stores one batch with these events and returns what became of it.
 func (b *bench) commit(events ...event.Event) store.Result {
 	b.Helper()
