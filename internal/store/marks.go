@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/rollup"
 )
 
 // Marks of users. On PostgreSQL an index over users would cost a fifth of the insert rate and more as it
@@ -33,7 +34,7 @@ const (
 	markSet = 1 << 18
 )
 
-func userHash(id string) uint32 { return uint32(hashID(id) >> 32) }
+func userHash(id string) uint32 { return uint32(rollup.HashID(id) >> 32) }
 
 // markNode is the row that the marks of a user are in, in sets with rows for so many bits.
 func markNode(user uint32, bits int) int32 { return int32(1<<bits | user>>(32-bits)) }
@@ -110,5 +111,5 @@ func marksOf(events []event.Event, places []int) [][]any {
 	for _, i := range places {
 		m.add(events[i].UserID, micro(events[i].Timestamp).UTC())
 	}
-	return m.rows(int64(hashID(events[places[0]].ID)))
+	return m.rows(int64(rollup.HashID(events[places[0]].ID)))
 }

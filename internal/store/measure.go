@@ -11,6 +11,7 @@ import (
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/question"
+	"github.com/tidemark-obs/tidemark/internal/rollup"
 )
 
 // Series answers how a metric went over time.
@@ -108,7 +109,7 @@ func (s *Store) measure(ctx context.Context, m *measurement) (cells []question.C
 			cell.Value = &r.Value.Float64
 			cell.Bound = question.SampledBound(r.Value.Float64, r.Variance.Float64)
 			if rolled && m.distinct() && r.Value.Float64 > 0 {
-				cell.Bound = SketchBound + float64(r.Lost)/r.Value.Float64
+				cell.Bound = rollup.IDsBound + float64(r.Lost)/r.Value.Float64
 			}
 		}
 		cells[i] = cell

@@ -13,6 +13,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/tidemark-obs/tidemark/internal/question"
+	"github.com/tidemark-obs/tidemark/internal/rollup"
 )
 
 // onlyNames reports whether a measurement divides and selects by event_name only.
@@ -113,7 +114,7 @@ var errLost = errors.New("sketches have ids that were deleted")
 // are whole, know how many are left.
 func (s *Store) idsFromRollups(ctx context.Context, tx *sqlx.Tx, m *measurement, list []piece, wide []wideBucket, from *floors, whole bool) (cells []cellRow, ok bool, err error) {
 	list = widen(m.calendar, list, wide)
-	sets := idSets{d: s.d, m: m, whole: whole, cells: map[idCell]*sketch{}, totals: map[string]*sketch{}}
+	sets := idSets{d: s.d, m: m, whole: whole, cells: map[idCell]*rollup.IDs{}, totals: map[string]*rollup.IDs{}}
 	switch {
 	case m.calendar == nil:
 		cells, err = s.idsFromSketches(ctx, tx, &sets, list, nil)
@@ -210,9 +211,9 @@ type idSets struct {
 	d      dialect
 	m      *measurement
 	whole  bool // the events are
-	cells  map[idCell]*sketch
-	totals map[string]*sketch // where it is grouped
-	rest   map[int64]*sketch
+	cells  map[idCell]*rollup.IDs
+	totals map[string]*rollup.IDs // where it is grouped
+	rest   map[int64]*rollup.IDs
 }
 
 func (s *idSets) cellOf(r *idsRow) idCell {
@@ -225,7 +226,7 @@ func (s *idSets) cellOf(r *idsRow) idCell {
 
 // add puts a row into the sets that it belongs to.
 func (s *idSets) add(r *idsRow) error {
-	var into []*sketch
+	var into []*rollup.IDs
 	if !r.Wide {
 		into = append(into, set(s.cells, s.cellOf(r)))
 	}
@@ -239,27 +240,27 @@ func (s *idSets) add(r *idsRow) error {
 	return s.put(r, into...)
 }
 
-func (s *idSets) put(r *idsRow, into ...*sketch) error {
+func (s *idSets) put(r *idsRow, into ...*rollup.IDs) error {
 	if r.Lost > 0 && s.whole {
 		return errLost
 	}
 	for _, ids := range into {
-		ids.lost += r.Lost
+		ids.Lost += r.Lost
 		if r.List != nil {
-			if err := s.d.collectedTexts(r.List, func(id string) { ids.add(hashID(id)) }); err != nil {
+			if err := s.d.collectedTexts(r.List, func(id string) { ids.Add(rollup.HashID(id)) }); err != nil {
 				return err
 			}
 		}
-		if err := ids.mergeCopy(r.IDs); err != nil {
+		if err := ids.MergeCopy(r.IDs); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func set[K comparable](sets map[K]*sketch, key K) *sketch {
+func set[K comparable](sets map[K]*rollup.IDs, key K) *rollup.IDs {
 	if sets[key] == nil {
-		sets[key] = &sketch{wide: true}
+		sets[key] = &rollup.IDs{Counted: true}
 	}
 	return sets[key]
 }
@@ -268,11 +269,11 @@ func set[K comparable](sets map[K]*sketch, key K) *sketch {
 func (s *idSets) answer(rank map[string]int) ([]cellRow, error) {
 	rows := make([]cellRow, 0, len(s.cells)+len(s.rest))
 	if s.rest == nil {
-		s.rest = map[int64]*sketch{}
+		s.rest = map[int64]*rollup.IDs{}
 	}
-	row := func(bucket int64, rank int, k string, ids *sketch) error {
-		n, err := ids.estimate()
-		rows = append(rows, cellRow{Number: bucket, Rank: rank, K: k, Value: sql.NullFloat64{Float64: float64(n), Valid: true}, Lost: ids.lost})
+	row := func(bucket int64, rank int, k string, ids *rollup.IDs) error {
+		n, err := ids.Count()
+		rows = append(rows, cellRow{Number: bucket, Rank: rank, K: k, Value: sql.NullFloat64{Float64: float64(n), Valid: true}, Lost: ids.Lost})
 		return err
 	}
 	for cell, ids := range s.cells {
@@ -280,7 +281,7 @@ func (s *idSets) answer(rank map[string]int) ([]cellRow, error) {
 			if err := row(cell.bucket, at, cell.k, ids); err != nil {
 				return nil, err
 			}
-		} else if err := set(s.rest, cell.bucket).union(ids); err != nil {
+		} else if err := set(s.rest, cell.bucket).Union(ids); err != nil {
 			return nil, err
 		}
 	}
@@ -300,7 +301,7 @@ func (s *idSets) ranks() (map[string]int, error) {
 	}
 	groups := make([]group, 0, len(s.totals))
 	for k, ids := range s.totals {
-		n, err := ids.estimate()
+		n, err := ids.Count()
 		if err != nil {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/tidemark-obs/tidemark/internal/question"
+	"github.com/tidemark-obs/tidemark/internal/rollup"
 )
 
 // Lines of users or sessions by name. Which names are the first is found over the widest buckets that
@@ -108,7 +109,7 @@ func (s *Store) readFine(ctx context.Context, tx *sqlx.Tx, l *idLines, fine []pi
 	for name := range l.rank {
 		l.first = append(l.first, name)
 	}
-	l.rest = map[int64]*sketch{}
+	l.rest = map[int64]*rollup.IDs{}
 	c := newCompiler(s.d)
 	query := s.compileFine(c, l, fine)
 	if err := eachIDs(ctx, tx, query, c.args, l.add); err != nil {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"maps"
 	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/rollup"
 )
 
 // sketchKey is whose ids a pair of sketches holds; without a name, those of all events.
@@ -19,7 +21,7 @@ type sketchKey struct {
 // sketchPair also knows how many ids were lost, of users or of sessions, whichever are more: the
 // sketches may count so many too much.
 type sketchPair struct {
-	users, sessions sketch
+	users, sessions rollup.IDs
 	lost            int64
 }
 
@@ -38,19 +40,19 @@ func (m sketches) at(key sketchKey) *sketchPair {
 func (m sketches) add(e *counted, width time.Duration) {
 	var u, s uint64
 	if e.user != "" {
-		u = hashID(e.user)
+		u = rollup.HashID(e.user)
 	}
 	if e.session != "" {
-		s = hashID(e.session)
+		s = rollup.HashID(e.session)
 	}
 	bucket := e.at.Truncate(width)
 	for _, key := range [...]sketchKey{{bucket, width, false, ""}, {bucket, width, true, e.name}} {
 		pair := m.at(key)
 		if e.user != "" {
-			pair.users.add(u)
+			pair.users.Add(u)
 		}
 		if e.session != "" {
-			pair.sessions.add(s)
+			pair.sessions.Add(s)
 		}
 	}
 }
@@ -70,15 +72,15 @@ func (s *Store) keepSketches(ctx context.Context, ses session, m sketches, fresh
 func (m sketches) rows(fresh bool) ([][]any, error) {
 	rows := make([][]any, 0, len(m))
 	for key, pair := range m {
-		most := keysMost
+		most := rollup.ListMost
 		if key.width > day {
-			most = wideFrom // larger ones are only read to be put into registers, which halves of bytes are much faster
+			most = rollup.FastMost // larger ones are only read to be put into registers, which halves of bytes are much faster
 		}
-		users, usersN, err := pair.users.bytes(most)
+		users, usersN, err := pair.users.Bytes(most)
 		if err != nil {
 			return nil, err
 		}
-		sessions, sessionsN, err := pair.sessions.bytes(most)
+		sessions, sessionsN, err := pair.sessions.Bytes(most)
 		if err != nil {
 			return nil, err
 		}
@@ -220,7 +222,7 @@ func (m sketches) taker(into func(time.Time) []time.Duration, lost map[time.Time
 		for _, w := range into(at) {
 			pair := m.at(sketchKey{at.Truncate(w), w, name.Valid, name.String})
 			pair.lost += gone
-			if err := errors.Join(pair.users.merge(users), pair.sessions.merge(sessions)); err != nil {
+			if err := errors.Join(pair.users.Merge(users), pair.sessions.Merge(sessions)); err != nil {
 				return err
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/tidemark-obs/tidemark/internal/question"
+	"github.com/tidemark-obs/tidemark/internal/rollup"
 )
 
 // statsOf counts events, or what they add up to, as one statement: all its numbers are of one moment.
@@ -160,7 +161,7 @@ func (s *Store) sketchedUsers(ctx context.Context, tx *sqlx.Tx, st *Stats, list 
 	}
 	for _, r := range cells { // one, or none where there are no rows
 		if n := r.Value.Float64; n > 0 {
-			st.UniqueUsers, st.UsersBound = int64(n), SketchBound+float64(r.Lost)/n
+			st.UniqueUsers, st.UsersBound = int64(n), rollup.IDsBound+float64(r.Lost)/n
 		}
 	}
 	return nil

@@ -41,7 +41,7 @@ func (s *Store) wideOf(ctx context.Context, ses session, days sketches) (sketche
 			names[b] = append(names[b], key.name)
 			into := m.at(sketchKey{b.at, b.width, key.named, key.name})
 			into.lost += pair.lost
-			if err := errors.Join(into.users.union(&pair.users), into.sessions.union(&pair.sessions)); err != nil {
+			if err := errors.Join(into.users.Union(&pair.users), into.sessions.Union(&pair.sessions)); err != nil {
 				return nil, err
 			}
 		}

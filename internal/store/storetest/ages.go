@@ -8,6 +8,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/question/questiontest"
+	"github.com/tidemark-obs/tidemark/internal/rollup"
 	"github.com/tidemark-obs/tidemark/internal/store"
 )
 
@@ -218,7 +219,7 @@ func (b *bench) withinSeries(q *question.Series, got question.SeriesAnswer, even
 	most, least := questiontest.Series(q, events), questiontest.Series(q, from(events, got.CompleteFrom))
 	for i, p := range got.Series[0].Points {
 		lowest, highest := *least.Series[0].Points[i].Value, *most.Series[0].Points[i].Value
-		if over := *p.Value * max(p.ErrorBound-store.SketchBound, 0); *p.Value < lowest || *p.Value > highest+over+0.001 {
+		if over := *p.Value * max(p.ErrorBound-rollup.IDsBound, 0); *p.Value < lowest || *p.Value > highest+over+0.001 {
 			b.Errorf("%v at %v of %+v, want %v to %v and %v", *p.Value, p.Start, q, lowest, highest, over)
 		}
 		if before := got.CompleteFrom != nil && p.Start.Before(*got.CompleteFrom); before && p.Complete {
@@ -257,10 +258,10 @@ func lostForEver(b *bench) {
 			b.Errorf("%v users within %v, want %v within %v; %+v", *p.Value, p.ErrorBound, value, bound, a.Quality)
 		}
 	}
-	ask(4, store.SketchBound)
+	ask(4, rollup.IDsBound)
 	b.ok(b.store.Delete(b.Context(), "late"))
 	for range 3 { // now, and after tidying
-		ask(4, store.SketchBound+0.25)
+		ask(4, rollup.IDsBound+0.25)
 		b.ok(b.store.TidyRollups(b.Context()))
 	}
 	count := *users

@@ -12,6 +12,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/question/questiontest"
+	"github.com/tidemark-obs/tidemark/internal/rollup"
 	"github.com/tidemark-obs/tidemark/internal/store"
 )
 
@@ -112,7 +113,7 @@ func (b *bench) sameBreakdown(q *question.Breakdown, events []event.Event) {
 	b.Helper()
 	got, err := b.store.Breakdown(b.Context(), q)
 	b.ok(err)
-	if got.CompleteFrom != nil || got.ErrorBound > store.SketchBound && q.Metric.Measure != question.Weighted {
+	if got.CompleteFrom != nil || got.ErrorBound > rollup.IDsBound && q.Metric.Measure != question.Weighted {
 		b.withinBreakdown(q, got, events)
 		return
 	}
@@ -128,7 +129,7 @@ func (b *bench) sameSeries(q *question.Series, events []event.Event) {
 	b.Helper()
 	got, err := b.store.Series(b.Context(), q)
 	b.ok(err)
-	if got.CompleteFrom != nil || got.ErrorBound > store.SketchBound && q.Metric.Measure != question.Weighted {
+	if got.CompleteFrom != nil || got.ErrorBound > rollup.IDsBound && q.Metric.Measure != question.Weighted {
 		b.withinSeries(q, got, events)
 		return
 	}
@@ -144,7 +145,7 @@ func (b *bench) sameSeries(q *question.Series, events []event.Event) {
 
 // sketched reports whether an answer says that it comes from sketches, and makes it say otherwise.
 func sketched(q *question.Quality, m question.Metric) bool {
-	if q.Exact || q.ErrorBound != store.SketchBound || m.Measure != question.Users && m.Measure != question.Sessions {
+	if q.Exact || q.ErrorBound != rollup.IDsBound || m.Measure != question.Users && m.Measure != question.Sessions {
 		return false
 	}
 	q.Exact, q.ErrorBound = true, 0
@@ -364,7 +365,7 @@ func manyUsers(b *bench) {
 				b.near(*answer.Rows[0].Metric, *row.Metric, answer.ErrorBound)
 			}
 		}
-		b.near(*answer.Other, *rest.Other, 2*store.SketchBound) // another group may be the first
+		b.near(*answer.Other, *rest.Other, 2*rollup.IDsBound) // another group may be the first
 	}
 	ask()
 	rolled := b.answered("rollup")

@@ -1,4 +1,4 @@
-package store
+package rollup
 
 import (
 	"bytes"
@@ -8,46 +8,48 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// SketchBound is how far a number of users or sessions from roll-ups may be off, as a share of it:
-// 2.6 standard errors, which hold it in 99 of 100 cases.
-const SketchBound = 0.015
+// IDsBound is how far a number of different ids may be off, as a share of it: 2.6 standard errors, which
+// hold it in 99 of 100 cases.
+const IDsBound = 0.015
 
 const (
-	// wideFrom is the size in bytes, of all that was put together, from which on a set that is only
-	// counted gives up its small form: some thousand ids.
-	wideFrom = 12 << 10
-	// keysMost is the size up to which a stored set is a list of keys, which is more exact than registers.
-	keysMost = registerCount
+	// ListMost is the size in bytes up to which a set can be written as a list of keys, some thousand ids: it
+	// is more exact than registers.
+	ListMost = registerCount
+	// FastMost is the size up to which such a list is put together about as fast as registers are.
+	FastMost = 12 << 10
 	// foldFrom is the size from which on what was put together is made one, so that a set takes
 	// little memory however many are added to it.
 	foldFrom = 2 * registerCount
 )
 
-// sketch estimates how many different ids there are, of which some may be lost. Single ids are added
-// by the library, stored sets are put together here: it does so several times slower. The zero
-// sketch is an empty set.
-type sketch struct {
-	lost  int64
+// IDs estimates how many different ids there are. Single ids are added by the library, written sets are
+// put together here: it does so several times slower. The zero IDs is an empty set.
+type IDs struct {
+	// Lost is how many of the ids may be there no more, which the set cannot forget.
+	Lost int64
+	// Counted says that the set is counted and not written, so its form need not be small.
+	Counted bool
+
 	ids   *hyperloglog.Sketch // those that were added one by one
-	parts [][]byte            // stored sets
+	parts [][]byte            // written sets
 	size  int                 // of them, in bytes
-	dense *registers          // all stored sets, where they are large
-	wide  bool                // the set is counted and not stored, so its form need not be small
+	dense *registers          // all written sets, where they are large
 }
 
-// hashID is the hash of an id in sketches; stored ones depend on it.
-func hashID(id string) uint64 { return xxhash.Sum64String(id) }
+// HashID is the hash of an id in sets; written ones depend on it.
+func HashID(id string) uint64 { return xxhash.Sum64String(id) }
 
-// add puts the hash of an id into the set.
-func (s *sketch) add(hash uint64) {
+// Add puts the hash of an id into the set.
+func (s *IDs) Add(hash uint64) {
 	if s.ids == nil {
 		s.ids, _ = hyperloglog.NewSketch(precision, true) // fails for other precisions only
 	}
 	s.ids.InsertHash(hash)
 }
 
-// merge adds all ids of a set as bytes wrote it, which nobody may change afterwards.
-func (s *sketch) merge(b []byte) error {
+// Merge adds all ids of a set as Bytes wrote it, which nobody may change afterwards.
+func (s *IDs) Merge(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
@@ -56,40 +58,40 @@ func (s *sketch) merge(b []byte) error {
 	}
 	s.parts, s.size = append(s.parts, b), s.size+len(b)
 	if limit := s.limit(); len(s.parts) > 1 && s.size >= limit {
-		return s.fold(keysMost)
+		return s.fold(ListMost)
 	}
 	return nil
 }
 
-// mergeCopy is merge for a set that is about to change.
-func (s *sketch) mergeCopy(b []byte) error {
+// MergeCopy is Merge for a set that is about to change.
+func (s *IDs) MergeCopy(b []byte) error {
 	if s.dense == nil {
 		b = bytes.Clone(b)
 	}
-	return s.merge(b)
+	return s.Merge(b)
 }
 
-func (s *sketch) limit() int {
-	if s.wide {
-		return wideFrom
+func (s *IDs) limit() int {
+	if s.Counted {
+		return FastMost
 	}
 	return foldFrom
 }
 
-// union adds all ids of another sketch, which stays as it is.
-func (s *sketch) union(other *sketch) error {
-	s.lost += other.lost
+// Union adds all ids of another set, which stays as it is.
+func (s *IDs) Union(other *IDs) error {
+	s.Lost += other.Lost
 	if other.ids != nil {
 		b, err := written(other.ids)
 		if err != nil {
 			return err
 		}
-		if err := s.merge(b); err != nil {
+		if err := s.Merge(b); err != nil {
 			return err
 		}
 	}
 	for _, b := range other.parts {
-		if err := s.merge(b); err != nil {
+		if err := s.Merge(b); err != nil {
 			return err
 		}
 	}
@@ -110,8 +112,8 @@ func written(ids *hyperloglog.Sketch) ([]byte, error) {
 }
 
 // fold makes one of all parts, in the form that is needed: a list of keys has at most some bytes.
-func (s *sketch) fold(most int) error {
-	large := s.wide && s.size >= wideFrom
+func (s *IDs) fold(most int) error {
+	large := s.Counted && s.size >= FastMost
 	if large || slices.ContainsFunc(s.parts, isDense) {
 		return s.spread()
 	}
@@ -130,7 +132,7 @@ func (s *sketch) fold(most int) error {
 }
 
 // spread puts all parts into registers.
-func (s *sketch) spread() error {
+func (s *IDs) spread() error {
 	if s.dense == nil {
 		s.dense = &registers{}
 	}
@@ -144,21 +146,21 @@ func (s *sketch) spread() error {
 }
 
 // gather leaves nothing outside of the parts or the registers.
-func (s *sketch) gather() error {
+func (s *IDs) gather() error {
 	if s.ids == nil {
 		return nil
 	}
 	b, err := written(s.ids)
 	if err == nil {
-		err = s.merge(b)
+		err = s.Merge(b)
 	}
 	s.ids = nil
 	return err
 }
 
-// bytes are the set to be stored, empty where it is, and how many ids it counts. A list of keys has at
-// most some bytes.
-func (s *sketch) bytes(most int) (b []byte, n int64, err error) {
+// Bytes are the set to be stored, empty where it is, and how many ids it counts. A list of keys has at
+// most so many bytes.
+func (s *IDs) Bytes(most int) (b []byte, n int64, err error) {
 	err = s.gather()
 	switch {
 	case err != nil:
@@ -178,12 +180,12 @@ func (s *sketch) bytes(most int) (b []byte, n int64, err error) {
 	default:
 		return []byte{}, 0, nil
 	}
-	n, err = s.estimate()
+	n, err = s.Count()
 	return b, n, err
 }
 
-// estimate is how many different ids there are.
-func (s *sketch) estimate() (int64, error) {
+// Count is how many different ids there are.
+func (s *IDs) Count() (int64, error) {
 	err := s.gather()
 	if err == nil && len(s.parts) > 1 && slices.ContainsFunc(s.parts, isDense) {
 		err = s.spread()

@@ -1,4 +1,4 @@
-package store
+package rollup
 
 import (
 	"bytes"
@@ -15,20 +15,20 @@ import (
 // setOf is a stored set of n ids from the first on.
 func setOf(t *testing.T, first, n int) []byte {
 	t.Helper()
-	var s sketch
+	var s IDs
 	for i := range n {
-		s.add(hashID("user-" + strconv.Itoa(first+i)))
+		s.Add(HashID("user-" + strconv.Itoa(first+i)))
 	}
-	b, _, err := s.bytes(keysMost)
+	b, _, err := s.Bytes(ListMost)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
 
-func count(t testing.TB, s *sketch) int64 {
+func countOf(t testing.TB, s *IDs) int64 {
 	t.Helper()
-	n, err := s.estimate()
+	n, err := s.Count()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,19 +39,19 @@ func TestSetsThatAreOnlyCountedLieWithinTheBound(t *testing.T) {
 	for _, c := range []struct{ sets, each, step int }{
 		{1, 10, 10}, {5, 3, 3}, {90, 20, 10}, {3, 1_200, 1_000}, {90, 300, 100}, {90, 9_000, 1_000}, {10, 50_000, 50_000}, {2, 40_000, 0},
 	} {
-		var narrow sketch
-		wide := sketch{wide: true}
+		var narrow IDs
+		wide := IDs{Counted: true}
 		for i := range c.sets {
 			b := setOf(t, i*c.step, c.each)
-			for _, s := range []*sketch{&narrow, &wide} {
-				if err := s.merge(b); err != nil {
+			for _, s := range []*IDs{&narrow, &wide} {
+				if err := s.Merge(b); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
 		want := float64((c.sets-1)*c.step + c.each)
-		for name, s := range map[string]*sketch{"narrow": &narrow, "wide": &wide} {
-			if got := float64(count(t, s)); math.Abs(got-want) > SketchBound*want {
+		for name, s := range map[string]*IDs{"narrow": &narrow, "wide": &wide} {
+			if got := float64(countOf(t, s)); math.Abs(got-want) > IDsBound*want {
 				t.Errorf("%d sets of %d ids: %s estimates %v of %v", c.sets, c.each, name, got, want)
 			}
 		}
@@ -60,25 +60,25 @@ func TestSetsThatAreOnlyCountedLieWithinTheBound(t *testing.T) {
 
 func TestAUnionLeavesTheOtherSetAsItIs(t *testing.T) {
 	for _, n := range []int{100, 40_000} {
-		other := sketch{wide: true}
+		other := IDs{Counted: true}
 		for range 2 {
-			if err := other.merge(setOf(t, 0, n)); err != nil {
+			if err := other.Merge(setOf(t, 0, n)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		other.add(hashID("one more"))
-		before := count(t, &other)
-		all := sketch{wide: true}
-		if err := all.union(&other); err != nil {
+		other.Add(HashID("one more"))
+		before := countOf(t, &other)
+		all := IDs{Counted: true}
+		if err := all.Union(&other); err != nil {
 			t.Fatal(err)
 		}
-		if got := count(t, &all); got != before {
+		if got := countOf(t, &all); got != before {
 			t.Errorf("the union with a set of %d has %d", before, got)
 		}
-		if err := all.merge(setOf(t, 1_000_000, 50_000)); err != nil {
+		if err := all.Merge(setOf(t, 1_000_000, 50_000)); err != nil {
 			t.Fatal(err)
 		}
-		if got := count(t, &other); got != before {
+		if got := countOf(t, &other); got != before {
 			t.Errorf("the set that was added has %v ids now, want its %d", got, before)
 		}
 	}
@@ -96,8 +96,8 @@ func TestSetsAreWhatTheLibraryMakesOfThem(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var narrow sketch
-		wide := sketch{wide: true}
+		var narrow IDs
+		wide := IDs{Counted: true}
 		for range 1 + r.IntN(6) {
 			part, err := hyperloglog.NewSketch(precision, true)
 			if err != nil {
@@ -113,11 +113,11 @@ func TestSetsAreWhatTheLibraryMakesOfThem(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := errors.Join(want.Merge(part), narrow.merge(b), wide.merge(b)); err != nil {
+			if err := errors.Join(want.Merge(part), narrow.Merge(b), wide.Merge(b)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		b, n, err := narrow.bytes([]int{keysMost, wideFrom}[r.IntN(2)])
+		b, n, err := narrow.Bytes([]int{ListMost, FastMost}[r.IntN(2)])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +135,7 @@ func TestSetsAreWhatTheLibraryMakesOfThem(t *testing.T) {
 		if err := registers.merge(b); err != nil || !bytes.Equal(registers[:], wantDense[headerSize:]) {
 			t.Errorf("a set of %d has other registers, %v", n, err)
 		}
-		for name, n := range map[string]int64{"narrow": n, "wide": count(t, &wide), "registers": registers.estimate()} {
+		for name, n := range map[string]int64{"narrow": n, "wide": countOf(t, &wide), "registers": registers.estimate()} {
 			if want := float64(want.Estimate()); math.Abs(float64(n)-want) > 0.01*want+5 {
 				t.Errorf("%s counts %d, the library %v", name, n, want)
 			}
@@ -194,30 +194,30 @@ func TestBrokenSetsAreErrors(t *testing.T) {
 		append([]byte{formatVersion, precision, registerMost + 1}, large[3:]...), above[:len(above)-1], above[:len(above)-aboveSize],
 		append(slices.Clone(above[:len(above)-aboveSize]), 0x80, 7, 16), append(slices.Clone(above[:len(above)-1]), registerMost+1),
 	} {
-		s := sketch{wide: true}
-		if err := errors.Join(s.merge(b), s.merge(large)); !errors.Is(err, errSketch) {
+		s := IDs{Counted: true}
+		if err := errors.Join(s.Merge(b), s.Merge(large)); !errors.Is(err, errBroken) {
 			t.Errorf("%d bytes: %v", len(b), err)
 		}
 	}
 }
 
 func BenchmarkCountUsersOfNinetyDays(b *testing.B) {
-	var s sketch
+	var s IDs
 	for i := range 9_000 {
-		s.add(hashID(strconv.Itoa(i)))
+		s.Add(HashID(strconv.Itoa(i)))
 	}
-	day, _, err := s.bytes(keysMost)
+	day, _, err := s.Bytes(ListMost)
 	if err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		all := sketch{wide: true}
+		all := IDs{Counted: true}
 		for range 90 {
-			if err := all.merge(day); err != nil {
+			if err := all.Merge(day); err != nil {
 				b.Fatal(err)
 			}
 		}
-		if count(b, &all) == 0 {
+		if countOf(b, &all) == 0 {
 			b.Fatal("no users")
 		}
 	}

@@ -1,8 +1,7 @@
-package store
+package rollup
 
 import (
 	"encoding/binary"
-	"errors"
 	"math"
 	"math/bits"
 	"slices"
@@ -21,8 +20,6 @@ const (
 	formatVersion   = 2
 	headerSize      = 8
 )
-
-var errSketch = errors.New("a stored set of ids cannot be read")
 
 // The forms of sets, by the fourth byte.
 const (
@@ -92,12 +89,12 @@ func notBelow(a, b uint64) uint64 { return ((a | high) - b) & high >> 7 * 0xff }
 // max raises registers to those of another set.
 func (r *registers) max(values []byte) error {
 	if len(values) != registerCount {
-		return errSketch
+		return errBroken
 	}
 	for i := 0; i < registerCount; i += 8 {
 		b := binary.LittleEndian.Uint64(values[i:])
 		if b&high != 0 {
-			return errSketch
+			return errBroken
 		}
 		r.raise(i, b)
 	}
@@ -114,7 +111,7 @@ func (r *registers) raise(i int, b uint64) {
 // maxHalves raises registers to those of a set in formHalves.
 func (r *registers) maxHalves(values []byte, least uint8, above int64) error {
 	if least > registerMost || int64(len(values)) != halves+aboveSize*above {
-		return errSketch
+		return errBroken
 	}
 	add := uint64(least) * each
 	for i := 0; i < halves; i += 8 {
@@ -125,7 +122,7 @@ func (r *registers) maxHalves(values []byte, least uint8, above int64) error {
 	for list := values[halves:]; len(list) > 0; list = list[aboveSize:] {
 		at, value := binary.BigEndian.Uint16(list), list[2]
 		if at >= registerCount || value > registerMost {
-			return errSketch
+			return errBroken
 		}
 		r[at] = max(r[at], value)
 	}
@@ -135,7 +132,7 @@ func (r *registers) maxHalves(values []byte, least uint8, above int64) error {
 // stored is what follows the header.
 func stored(b []byte) ([]byte, error) {
 	if len(b) < headerSize || b[0] != formatVersion || b[1] != precision {
-		return nil, errSketch
+		return nil, errBroken
 	}
 	return b[headerSize:], nil
 }
@@ -255,15 +252,15 @@ type keyList struct {
 func readKeys(b []byte) (k keyList, err error) {
 	list, err := stored(b)
 	if err != nil || b[3] != formKeys {
-		return k, errSketch
+		return k, errBroken
 	}
 	unsorted := 4 * int64(binary.BigEndian.Uint32(b[4:]))
 	if int64(len(list)) < unsorted+listHeader {
-		return k, errSketch
+		return k, errBroken
 	}
 	k.unsorted, k.sorted = list[:unsorted], list[unsorted+listHeader:]
 	if n := len(k.sorted); n > 0 && k.sorted[n-1] >= 0x80 {
-		return k, errSketch // so each number ends within the list
+		return k, errBroken // so each number ends within the list
 	}
 	return k, nil
 }
@@ -325,7 +322,7 @@ func estimateStored(b []byte) (int64, error) {
 	}
 	list, err := stored(b)
 	if err != nil || len(list) < listHeader {
-		return 0, errSketch
+		return 0, errBroken
 	}
 	if binary.BigEndian.Uint32(b[4:]) == 0 {
 		return countKeys(int(binary.BigEndian.Uint32(list))), nil
