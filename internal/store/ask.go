@@ -24,8 +24,7 @@ func (s *Store) ask(ctx context.Context, fn func(context.Context, *sqlx.DB) erro
 		}
 		err := fn(ctx, db)
 		if err != nil && s.d.tooLarge(err) {
-			return errs.Wrap(errs.Invalid, "the question needs more memory than the database has for it; "+
-				"take a shorter range, more conditions, or a field with fewer values", err)
+			return needsMemory(err)
 		}
 		if err != nil && s.d.outOfRange(err) {
 			return errs.Wrap(errs.Invalid, "the numbers are too large, or too small, to be computed with; "+
@@ -33,6 +32,11 @@ func (s *Store) ask(ctx context.Context, fn func(context.Context, *sqlx.DB) erro
 		}
 		return err
 	})
+}
+
+func needsMemory(err error) error {
+	return errs.Wrap(errs.Invalid, "the question needs more memory than the database has for it; "+
+		"take a shorter range, more conditions, or a field with fewer values", err)
 }
 
 // snapshot begins a transaction that reads roll-ups, as they are at one moment, with what first asks. Only

@@ -3,6 +3,8 @@ package store_test
 import (
 	"context"
 	"errors"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,5 +39,24 @@ func TestQuestionsAreFewAtOnce(t *testing.T) {
 	release()
 	if _, err := s.Breakdown(t.Context(), q); err != nil {
 		t.Errorf("after the others: %v", err)
+	}
+}
+
+// TestPercentilesAreMemoryBoxed lets the process grow while a question for a percentile waits for its turn.
+func TestPercentilesAreMemoryBoxed(t *testing.T) {
+	var looks atomic.Int64
+	s := open(t, store.Config{Dir: t.TempDir(), QuestionWait: time.Hour, Resident: func() (int64, bool) { return min(looks.Add(1), 4) << 28, true }})
+	now := time.Now().UTC()
+	var p question.Parser
+	q := &question.Breakdown{Span: question.Span{Start: now.Add(-time.Hour), End: now, Zone: time.UTC},
+		Metric: p.Metric("", "p95:amount"), By: question.Field{Column: question.EventName}, Groups: 1}
+	release := store.TakeQuestionSlots(s)
+	_, err := s.Breakdown(t.Context(), q)
+	if !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), "needs more memory") || looks.Load() != 4 {
+		t.Errorf("after %d looks: %v", looks.Load(), err)
+	}
+	release()
+	if _, err := s.Breakdown(t.Context(), q); err != nil || p.Err() != nil {
+		t.Errorf("afterwards: %v, %v", err, p.Err())
 	}
 }

@@ -10,10 +10,11 @@ import (
 )
 
 const (
-	// selectGrowth is by how much the process may grow while a SELECT of the user's own runs: the
-	// database does not count the texts and lists that a statement makes as it goes.
-	selectGrowth = 512 << 20
-	growthLook   = 10 * time.Millisecond
+	// mostGrowth is by how much the process may grow while a statement runs that takes memory which the
+	// database does not count: for texts and lists that it makes as it goes, and for the values of an
+	// exact percentile.
+	mostGrowth = 512 << 20
+	growthLook = 10 * time.Millisecond
 )
 
 // errGrown is why a statement was ended.
@@ -38,7 +39,7 @@ func (s *Store) bounded(ctx context.Context) (_ context.Context, stop func()) {
 				return
 			case <-tick.C:
 			}
-			if now, _ := s.cfg.Resident(); now-before > selectGrowth {
+			if now, _ := s.cfg.Resident(); now-before > mostGrowth {
 				cancel(errGrown)
 				return
 			}

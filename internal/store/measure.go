@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 
@@ -72,6 +73,11 @@ type cellRow struct {
 func (s *Store) measure(ctx context.Context, m *measurement) (cells []question.Cell, lack *time.Time, err error) {
 	var rows []cellRow
 	var rolled, fromDeclared bool
+	if m.metric.Measure == question.Percentile && s.d.columnar() {
+		bounded, stop := s.bounded(ctx)
+		defer stop()
+		ctx = bounded
+	}
 	err = s.ask(ctx, func(ctx context.Context, db *sqlx.DB) error {
 		var err error
 		if rows, lack, rolled, err = s.fromRollups(ctx, db, m); err != nil {
@@ -94,6 +100,9 @@ func (s *Store) measure(ctx context.Context, m *measurement) (cells []question.C
 		lack, err = completeFrom(ctx, db, m.span.Start)
 		return err
 	})
+	if err != nil && errors.Is(context.Cause(ctx), errGrown) {
+		err = needsMemory(err)
+	}
 	if err != nil || fromDeclared {
 		return cells, lack, err
 	}
