@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/event/eventjson"
 	"github.com/tidemark-obs/tidemark/internal/ingest"
+	"github.com/tidemark-obs/tidemark/internal/journal"
 	"github.com/tidemark-obs/tidemark/internal/settings"
 )
 
@@ -257,6 +259,17 @@ func (c *Config) checkNumbers(bad func(key, format string, args ...any)) {
 	for key, n := range c.positive() {
 		if n <= 0 {
 			bad(key, "must be above 0")
+		}
+	}
+	if n := c.Journal.MaxBytes; n > 0 && n < journal.LeastMaxBytes {
+		bad("journal.max_bytes", "must be at least %d", journal.LeastMaxBytes)
+	}
+	if c.Database.Threads < 0 {
+		bad("database.threads", "must not be below 0")
+	}
+	for key, r := range map[string]Rate{"per_key": c.RateLimits.PerKey, "per_address": c.RateLimits.PerAddress, "failed_auth": c.RateLimits.FailedAuth} {
+		if r != (Rate{}) && (!(r.PerSecond > 0) || math.IsInf(r.PerSecond, 0) || r.Burst < 1) {
+			bad("rate_limits."+key, "wants per_second above 0 and a burst of at least 1, or 0 for both")
 		}
 	}
 	for key, rate := range map[string]float64{"reads": c.SelfEvents.Reads, "writes": c.SelfEvents.Writes, "errors": c.SelfEvents.Errors} {

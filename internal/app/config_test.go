@@ -40,6 +40,9 @@ func TestFaultsInTheFileAreNamed(t *testing.T) {
 		{"bad database", "database:\n  url: mysql://x\n", ":2: database.url"},
 		{"bad threshold", "tracking:\n  thresholds:\n    high_cpu_percent: 400\n", ":3: tracking.thresholds.high_cpu_percent: must be"},
 		{"zero limit", "limits:\n  depth: 0\n", ":2: limits.depth"},
+		{"small journal", "journal:\n  max_bytes: 1000\n", ":2: journal.max_bytes: must be at least 1048576"},
+		{"negative threads", "database:\n  threads: -1\n", ":2: database.threads"},
+		{"a rate without a burst", "rate_limits:\n  per_key: {per_second: 5}\n", ":2: rate_limits.per_key: wants"},
 		{"bad scrape job", "alerts:\n  scrape:\n    - job: a\n      targets: [h:1]\n    - job: tidemark\n      targets: [h:1]\n", ":5: alerts.scrape[1]"},
 		{"bad receiver", "notifications:\n  receivers:\n    - name: a\n      type: pigeon\n", ":4: notifications.receivers[0].type"},
 		{"bad proxy", "web:\n  trusted_proxies: [ten]\n", ":2: web.trusted_proxies"},
@@ -150,5 +153,22 @@ func TestFaultsOfFlagsNameNoLine(t *testing.T) {
 	err := c.Check()
 	if err == nil || !strings.Contains(err.Error(), ":4: log.level") || strings.Contains(err.Error(), ":2: web.listen_address") {
 		t.Errorf("error %v, want the line of what the file says only", err)
+	}
+}
+
+// TestWhatWaitsForARestartIsNamed changes each section by itself.
+func TestWhatWaitsForARestartIsNamed(t *testing.T) {
+	live := []string{"log", "limits", "privacy", "self_events", "notifications"}
+	sections := reflect.TypeFor[Config]()
+	for i := range sections.NumField() {
+		section := sections.Field(i).Tag.Get("yaml")
+		if section == "" || slices.Contains(live, section) {
+			continue
+		}
+		next := Default()
+		reflect.ValueOf(&next).Elem().Field(i).SetZero()
+		if names := Default().needRestart(next); !slices.Equal(names, []string{section}) {
+			t.Errorf("%s changed, and what waits for a restart is %v", section, names)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"reflect"
+	"slices"
 )
 
 // Reload reads the configuration again. Everything that can fail comes before anything is
@@ -50,6 +51,8 @@ func (c Config) needRestart(next Config) []string {
 		"web":                  {c.Web, next.Web},
 		"data":                 {c.Data, next.Data},
 		"database":             {c.Database, next.Database},
+		"questions":            {c.Questions, next.Questions},
+		"statistics":           {c.Statistics, next.Statistics},
 		"journal":              {c.Journal, next.Journal},
 		"retention":            {c.Retention, next.Retention},
 		"rate_limits":          {c.RateLimits, next.RateLimits},
@@ -63,5 +66,6 @@ func (c Config) needRestart(next Config) []string {
 			names = append(names, name)
 		}
 	}
+	slices.Sort(names)
 	return names
 }

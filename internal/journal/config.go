@@ -19,8 +19,8 @@ const (
 	DefaultAppendTimeout = 5 * time.Second
 )
 
-// minMaxBytes is the smallest bound that leaves room for a request of the usual size.
-const minMaxBytes = 1 << 20
+// LeastMaxBytes is the smallest bound that leaves room for a request of the usual size.
+const LeastMaxBytes = 1 << 20
 
 // Config is what a Journal is made of.
 type Config struct {
@@ -49,7 +49,7 @@ func (c Config) complete() (Config, error) {
 	if c.MaxBytes == 0 {
 		c.MaxBytes = DefaultMaxBytes
 	}
-	if c.MaxBytes < minMaxBytes {
+	if c.MaxBytes < LeastMaxBytes {
 		return c, errs.New(errs.Invalid, "journal: the bound must be at least 1 MiB")
 	}
 	if c.MaxAge == 0 {
