@@ -97,7 +97,7 @@ func (c *Config) read() (app.Config, error) {
 	return cfg, cfg.Check()
 }
 
-// Handler is the whole API: mount it under /api/analytics/, and under /v1/, /metrics and /-/ where
+// Handler is the whole API: mount it under /api/analytics/, and under /metrics, /api/v1/ and /-/ where
 // they are wanted. Paths are not to be stripped.
 func (s *Service) Handler() http.Handler { return s.app.Handler() }
 
