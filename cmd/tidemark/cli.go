@@ -173,6 +173,9 @@ type maintenanceCmd struct {
 // Run does what the service does by itself every hour.
 func (c *maintenanceCmd) Run(ctx context.Context, s streams) error {
 	cfg, err := c.moving()
+	if err == nil {
+		err = cfg.Has()
+	}
 	if err != nil {
 		return err
 	}

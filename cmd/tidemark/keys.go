@@ -17,12 +17,16 @@ type keysCmd struct {
 }
 
 // open finds the keys: in the database, or, while the service holds the embedded one, through it.
-func (o *common) open(ctx context.Context, s streams) (*app.KeyAdmin, error) {
+// Only the first key may come before the service's data.
+func (o *common) open(ctx context.Context, s streams, creates bool) (*app.KeyAdmin, error) {
 	cfg, err := o.config()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = cfg.Check()
 	}
-	if err := cfg.Check(); err != nil {
+	if err == nil && !creates {
+		err = cfg.Has()
+	}
+	if err != nil {
 		return nil, err
 	}
 	return app.OpenKeys(ctx, cfg, s.err)
@@ -35,7 +39,7 @@ type keysCreateCmd struct {
 }
 
 func (c *keysCreateCmd) Run(ctx context.Context, s streams) error {
-	keys, err := c.open(ctx, s)
+	keys, err := c.open(ctx, s, true)
 	if err != nil {
 		return err
 	}
@@ -53,7 +57,7 @@ type keysListCmd struct {
 }
 
 func (c *keysListCmd) Run(ctx context.Context, s streams) error {
-	keys, err := c.open(ctx, s)
+	keys, err := c.open(ctx, s, false)
 	if err != nil {
 		return err
 	}
@@ -87,7 +91,7 @@ type keysRevokeCmd struct {
 }
 
 func (c *keysRevokeCmd) Run(ctx context.Context, s streams) error {
-	keys, err := c.open(ctx, s)
+	keys, err := c.open(ctx, s, false)
 	if err != nil {
 		return err
 	}

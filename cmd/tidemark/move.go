@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/app"
 	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/store"
+	"github.com/tidemark-obs/tidemark/internal/transfer"
 )
 
 // service is a running service named by its address.
@@ -47,7 +49,10 @@ func (f *filters) filter() (store.Filter, error) {
 	}
 	p := question.Parser{Prefix: "--"}
 	s.Where = p.Where("where", []byte(f.Where))
-	return s, p.Err()
+	if err := p.Err(); err != nil {
+		return s, errors.New(transfer.ReasonOf(err))
+	}
+	return s, nil
 }
 
 func instant(name, text string) (time.Time, error) {
@@ -77,6 +82,9 @@ func (c *exportCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	f, err := c.filter()
+	if err == nil && c.URL == "" {
+		err = cfg.Has()
+	}
 	if err != nil {
 		return err
 	}

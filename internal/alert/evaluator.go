@@ -101,7 +101,7 @@ func (e *Evaluator) Start(instance string) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	e.cancel = cancel
-	e.deps.Logger.Info("alert rules", "files", e.rules.files, "rules", e.rules.Rules())
+	e.tell(e.cfg.Rules, e.rules)
 	tried := make(chan struct{})
 	go func() {
 		defer close(e.done)
@@ -223,5 +223,14 @@ func (e *Evaluator) apply(p plan) {
 	if !reflect.DeepEqual(old.Scrape, p.cfg.Scrape) || old.ScrapeInterval != p.cfg.ScrapeInterval {
 		g.updateTargets(p.targets)
 	}
-	e.deps.Logger.Info("alert rules", "files", p.rules.files, "rules", p.rules.Rules())
+	e.tell(p.cfg.Rules, p.rules)
+}
+
+// tell says which rules are in force.
+func (e *Evaluator) tell(patterns []string, rules *RuleSet) {
+	if len(rules.files) == 0 && len(patterns) > 0 {
+		e.deps.Logger.Warn("no alert can fire: no file matches alerts.rules", "patterns", patterns)
+		return
+	}
+	e.deps.Logger.Info("alert rules", "files", rules.files, "rules", rules.Rules(), "built_in", rules.builtIn)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -166,4 +167,12 @@ func TestStopBeforeStart(t *testing.T) {
 		t.Errorf("before the start: %d %v", status, answer)
 	}
 	w.stop()
+}
+
+func TestPatternsThatMatchNothingAreSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, testConfig(t.TempDir(), filepath.Join(t.TempDir(), "*.yaml")))
+	if log := w.log.String(); !strings.Contains(log, "no file matches alerts.rules") {
+		t.Errorf("the log does not say that there are no rules:\n%s", log)
+	}
 }

@@ -35,6 +35,8 @@ type RuleSet struct {
 	groups map[string]*rulefmt.RuleGroups
 	parser parser.Parser
 
+	builtIn bool // the files are those that come with the program
+
 	recorded map[string][]recording // by the series' name
 }
 
@@ -58,6 +60,7 @@ func ReadRules(patterns []string, builtIn fs.FS) (*RuleSet, error) {
 		return ReadRuleFiles(files)
 	}
 	set := newRuleSet()
+	set.builtIn = true
 	return set, set.addBuiltIn(builtIn)
 }
 

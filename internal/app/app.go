@@ -132,7 +132,7 @@ func (a *App) Start(ctx context.Context) error {
 func (a *App) take(ctx context.Context, steps ...func(context.Context) error) error {
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
-			return errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
+			return errors.Join(err, a.stop(context.WithoutCancel(ctx)))
 		}
 	}
 	return nil
@@ -158,6 +158,14 @@ func (a *App) Failed() <-chan error { return a.failed }
 // Stop takes no more requests, stores what was accepted as far as ctx allows, closes everything
 // in reverse order and joins every error. It may be called once.
 func (a *App) Stop(ctx context.Context) error {
+	err := a.stop(ctx)
+	if err == nil {
+		a.logger.Info("stopped")
+	}
+	return err
+}
+
+func (a *App) stop(ctx context.Context) error {
 	var all []error
 	for i := len(a.stops) - 1; i >= 0; i-- {
 		if err := a.stops[i].stop(ctx); err != nil {
@@ -165,9 +173,6 @@ func (a *App) Stop(ctx context.Context) error {
 		}
 	}
 	a.stops = nil
-	if len(all) == 0 {
-		a.logger.Info("stopped")
-	}
 	return errors.Join(all...)
 }
 

@@ -203,6 +203,23 @@ func TestKeysWhileTheServiceRunsAndWhileNot(t *testing.T) {
 	}
 }
 
+func TestAFailedStartDoesNotSayThatItStopped(t *testing.T) {
+	taken := start(t, testConfig(t.TempDir()), Options{})
+	cfg := testConfig(t.TempDir())
+	cfg.Web.ListenAddress = taken.Addr().String()
+	log := new(logBuffer)
+	a, err := New(cfg, Options{Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "--web.listen-address") {
+		t.Errorf("the address is taken, and the start says %v", err)
+	}
+	if strings.Contains(log.String(), "stopped") {
+		t.Errorf("the log of a service that never ran:\n%s", log)
+	}
+}
+
 func TestBrokenReloadKeepsTheOld(t *testing.T) {
 	cfg := testConfig(t.TempDir())
 	next := cfg

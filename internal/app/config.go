@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -199,8 +200,10 @@ func (c *Config) faults() error {
 	if err := fromFile(&c.Journal.URL, c.Journal.URLFile); err != nil {
 		bad("journal.url_file", "%v", err)
 	}
-	if _, _, err := net.SplitHostPort(c.Web.ListenAddress); err != nil {
+	if _, port, err := net.SplitHostPort(c.Web.ListenAddress); err != nil {
 		bad("web.listen_address", "wants host:port, as 127.0.0.1:8080")
+	} else if _, err := net.LookupPort("tcp", port); err != nil {
+		bad("web.listen_address", "wants a port from 0 to 65535")
 	}
 	if u := c.Database.URL; u != "" && !strings.HasPrefix(u, "postgres://") && !strings.HasPrefix(u, "postgresql://") {
 		bad("database.url", "wants postgres://user@host/name, or nothing for the embedded database")
@@ -210,6 +213,9 @@ func (c *Config) faults() error {
 	}
 	if _, err := c.Web.proxies(); err != nil {
 		bad("web.trusted_proxies", "%v", err)
+	}
+	if !memorySize.MatchString(c.Database.MemoryLimit) {
+		bad("database.memory_limit", "wants a size as 192MB or 1GiB")
 	}
 	if c.Data.Dir == "" {
 		bad("data.dir", "must name a directory")
@@ -254,6 +260,12 @@ func (c *Config) checkTracking() error {
 	return errors.Join(all...)
 }
 
+// memorySize is what the embedded database takes for one.
+var memorySize = regexp.MustCompile(`(?i)^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$`)
+
+// maxThreads is more than any machine has use for; each takes memory, and they all start at once.
+const maxThreads = 1024
+
 // checkNumbers reports numbers that are out of their range.
 func (c *Config) checkNumbers(bad func(key, format string, args ...any)) {
 	for key, n := range c.positive() {
@@ -264,8 +276,8 @@ func (c *Config) checkNumbers(bad func(key, format string, args ...any)) {
 	if n := c.Journal.MaxBytes; n > 0 && n < journal.LeastMaxBytes {
 		bad("journal.max_bytes", "must be at least %d", journal.LeastMaxBytes)
 	}
-	if c.Database.Threads < 0 {
-		bad("database.threads", "must not be below 0")
+	if n := c.Database.Threads; n < 0 || n > maxThreads {
+		bad("database.threads", "must be between 0 and %d", maxThreads)
 	}
 	for key, r := range map[string]Rate{"per_key": c.RateLimits.PerKey, "per_address": c.RateLimits.PerAddress, "failed_auth": c.RateLimits.FailedAuth} {
 		if r != (Rate{}) && (!(r.PerSecond > 0) || math.IsInf(r.PerSecond, 0) || r.Burst < 1) {

@@ -41,6 +41,10 @@ func TestFaultsInTheFileAreNamed(t *testing.T) {
 		{"bad threshold", "tracking:\n  thresholds:\n    high_cpu_percent: 400\n", ":3: tracking.thresholds.high_cpu_percent: must be"},
 		{"zero limit", "limits:\n  depth: 0\n", ":2: limits.depth"},
 		{"small journal", "journal:\n  max_bytes: 1000\n", ":2: journal.max_bytes: must be at least 1048576"},
+		{"bad port", "web:\n  listen_address: 127.0.0.1:99999\n", ":2: web.listen_address: wants a port"},
+		{"two documents", "web: {}\n---\nlog: {}\n", ":2: only one document is read"},
+		{"memory that is none", "database:\n  memory_limit: lots\n", ":2: database.memory_limit: wants a size"},
+		{"too many threads", "database:\n  threads: 100000\n", ":2: database.threads"},
 		{"negative threads", "database:\n  threads: -1\n", ":2: database.threads"},
 		{"a rate without a burst", "rate_limits:\n  per_key: {per_second: 5}\n", ":2: rate_limits.per_key: wants"},
 		{"bad scrape job", "alerts:\n  scrape:\n    - job: a\n      targets: [h:1]\n    - job: tidemark\n      targets: [h:1]\n", ":5: alerts.scrape[1]"},
@@ -169,6 +173,15 @@ func TestWhatWaitsForARestartIsNamed(t *testing.T) {
 		reflect.ValueOf(&next).Elem().Field(i).SetZero()
 		if names := Default().needRestart(next); !slices.Equal(names, []string{section}) {
 			t.Errorf("%s changed, and what waits for a restart is %v", section, names)
+		}
+	}
+}
+
+func TestOneDocumentMayBeginInAnyWay(t *testing.T) {
+	for _, text := range []string{"---\nlog: {level: debug}\n", "# mine\n---\nlog: {level: debug}\n", "log: {level: debug}\n...\n"} {
+		c := Default()
+		if err := c.ReadFile(write(t, text)); err != nil || c.Log.Level != "debug" {
+			t.Errorf("%q: level %s, %v", text, c.Log.Level, err)
 		}
 	}
 }

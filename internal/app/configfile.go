@@ -63,6 +63,9 @@ func (c *Config) ReadFile(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
+	if len(parsed.Docs) > 1 {
+		return &fileFault{path, parsed.Docs[1].Start.Position.Line, errors.New("only one document is read; take this line and what is above or below it out")}
+	}
 	f := configFile{path: path, lines: map[string]int{}}
 	for _, doc := range parsed.Docs {
 		f.note("", doc.Body)

@@ -267,6 +267,7 @@ func (m Import) run(ctx context.Context, cfg Config, from *source, to peer) erro
 	show.share = from.share
 	job := transfer.Job{
 		Reader: from.rows, Intake: to.intake(), Strict: m.Strict, Now: time.Now, Refused: report.refused,
+		Waits:    report.waits,
 		Progress: func(t transfer.Tally) { show.show(t.Skipped+t.Accepted, t.Rejected) },
 	}
 	var state *transfer.Progress
@@ -323,9 +324,19 @@ func settle(ctx context.Context, p peer) error {
 
 // reporter tells of refused rows, of so many and no more.
 type reporter struct {
-	mu   sync.Mutex
-	out  io.Writer
-	rows int
+	mu      sync.Mutex
+	out     io.Writer
+	rows    int
+	waiting sync.Once
+}
+
+// waits tells the first time that nothing is taken in: what follows may last minutes.
+func (r *reporter) waits(err error) {
+	r.waiting.Do(func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		fmt.Fprintf(r.out, "waiting, and trying again for some minutes: %v\n", err)
+	})
 }
 
 func (r *reporter) refused(f transfer.Refusal) {

@@ -25,6 +25,18 @@ func lockDir(dir string) (release func() error, err error) {
 	return l.Close, nil
 }
 
+// Has reports whether there is what a command is to read or to mend: a command that makes an empty
+// database where a directory is misspelt would say that all is well.
+func (c *Config) Has() error {
+	if c.Database.URL != "" {
+		return nil
+	}
+	if _, err := os.Stat(c.Data.Dir); err != nil {
+		return fmt.Errorf("there is no data directory %s; name the service's with --data.dir", c.Data.Dir)
+	}
+	return nil
+}
+
 type inUseError struct{ dir string }
 
 func (e *inUseError) Error() string {

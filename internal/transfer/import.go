@@ -45,6 +45,7 @@ type Job struct {
 	Strict   bool                      // stop at the first row that is refused
 	Refused  func(Refusal)             // told of refused rows, in no order; nil = nobody
 	Progress func(Tally)               // told after each chunk, in order of the rows; nil = nobody
+	Waits    func(error)               // told once a chunk has been refused for a while, why; nil = nobody
 	Save     func(Tally) error         // keeps how far it is, now and then and at the end; nil = nothing
 	Now      func() time.Time          // required
 	Wait     func(time.Duration) error // between two attempts; nil = by the clock, until the context ends
@@ -58,6 +59,7 @@ const (
 	// patience is how long a chunk is tried while the service is away or full.
 	patience   = 10 * time.Minute
 	retryFirst = 100 * time.Millisecond
+	tellAt     = 4 // tries, about a second and a half
 	retryMost  = 5 * time.Second
 )
 
@@ -176,7 +178,7 @@ func (j *Job) work(ctx context.Context, from <-chan *chunk, to chan<- *chunk) er
 // submit tries until the chunk is taken in, as long as trying again may help.
 func (j *Job) submit(ctx context.Context, c *chunk) ([]Refusal, error) {
 	began := j.Now()
-	for delay := retryFirst; ; delay = min(2*delay, retryMost) {
+	for delay, try := retryFirst, 0; ; delay, try = min(2*delay, retryMost), try+1 {
 		refused, err := j.Intake.Submit(ctx, c.rows)
 		if err == nil || ctx.Err() != nil {
 			return refused, err
@@ -188,6 +190,9 @@ func (j *Job) submit(ctx context.Context, c *chunk) ([]Refusal, error) {
 		}
 		if j.Now().Sub(began) > patience {
 			return nil, fmt.Errorf("gave up after %v: %w", patience, err)
+		}
+		if try == tellAt && j.Waits != nil {
+			j.Waits(err)
 		}
 		if err := j.pause(ctx, delay); err != nil {
 			return nil, err

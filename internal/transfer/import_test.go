@@ -159,8 +159,18 @@ func TestImportGivesUp(t *testing.T) {
 	var waited atomic.Int64 // its clock is read by one goroutine and moved by another
 	j.Now = func() time.Time { return time.Time{}.Add(time.Duration(waited.Load())) }
 	j.Wait = func(pause time.Duration) error { waited.Add(int64(pause)); return nil }
+	var told []error
+	j.Waits = func(err error) {
+		told = append(told, err)
+		if after := time.Duration(waited.Load()); after > 5*time.Second {
+			t.Errorf("why it waits is told after %v", after)
+		}
+	}
 	if _, err := j.Run(t.Context()); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("%v", err)
+	}
+	if len(told) != 1 || told[0].Error() != "away" {
+		t.Errorf("told that it waits for %v", told)
 	}
 	if after := time.Duration(waited.Load()); after < patience {
 		t.Errorf("gave up after %v", after)
