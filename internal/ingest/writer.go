@@ -18,6 +18,7 @@ const (
 	retryFirst  = 100 * time.Millisecond
 	retryMost   = 5 * time.Second
 	purgeEvery  = 250 * time.Millisecond
+	tellEvery   = time.Minute // while nothing can be stored
 )
 
 // writer moves events from the journal to the store. Of all processes on one stream, the one
@@ -28,6 +29,7 @@ type writer struct {
 	progress *progress
 	metrics  *writerMetrics
 	exporter *exporter // nil = no metrics are made from events
+	told     time.Time // when the log last said that events wait; zero = they do not
 
 	occupancy occupancy
 }
@@ -52,15 +54,27 @@ func (w *writer) run(ctx context.Context) {
 		if w.cfg.Now().Sub(began) > retryMost {
 			delay = retryFirst
 		}
-		w.fail(err, delay)
+		w.fail(err)
 		pause(ctx, delay)
 		delay = min(2*delay, retryMost)
 	}
 }
 
-func (w *writer) fail(err error, delay time.Duration) {
+// fail notes why nothing is stored. An outage lasts for many tries, so the log has one line a minute.
+func (w *writer) fail(err error) {
 	w.progress.failed(err)
-	w.logger.Warn("events wait in the journal", "cause", err, "retry_in", delay)
+	if now := w.cfg.Now(); w.told.IsZero() || now.Sub(w.told) >= tellEvery {
+		w.told = now
+		w.logger.Warn("events wait in the journal", "cause", err)
+	}
+}
+
+// recovered notes that the database takes events, or has all there are.
+func (w *writer) recovered() {
+	if !w.told.IsZero() {
+		w.told = time.Time{}
+		w.logger.Info("events are stored again")
+	}
 }
 
 // lead takes the lease and stores until something fails; without the lease it follows the cursor.
@@ -79,6 +93,7 @@ func (w *writer) lead(ctx context.Context) error {
 	}
 	w.progress.advance(cursor, false, w.cfg.Now())
 	if !ok {
+		w.recovered()
 		pause(ctx, followEvery)
 		return nil
 	}
@@ -90,6 +105,9 @@ func (w *writer) lead(ctx context.Context) error {
 		return err
 	}
 	defer w.exporter.end()
+	if after >= w.cfg.Log.State().LastSeq {
+		w.recovered()
+	}
 	return w.pump(ctx, cursor, after)
 }
 
@@ -156,6 +174,7 @@ func (w *writer) commit(ctx context.Context, from store.Cursor, b *work) (store.
 		now := w.cfg.Now()
 		w.occupancy.turn(false, now)
 		if err == nil {
+			w.recovered()
 			w.metrics.wrote(len(batch.Events), now.Sub(began))
 			w.exporter.update(res.Projections)
 			w.progress.advance(res.Cursor, true, now)
@@ -173,7 +192,7 @@ func (w *writer) commit(ctx context.Context, from store.Cursor, b *work) (store.
 		if ctx.Err() != nil {
 			return from, ctx.Err()
 		}
-		w.fail(err, delay)
+		w.fail(err)
 		pause(ctx, delay)
 		// The failed transaction may have been committed, its answer lost on the way.
 		if now, err := w.cfg.Sink.Cursor(ctx, from.Stream); err == nil && now.Seq != from.Seq {
