@@ -48,7 +48,6 @@ func (w *writer) decode(m journal.Message) load {
 	l := load{msg: m, bytes: len(lines), events: make([]event.Event, 0, m.Counts.Accepted)}
 	for line := range bytes.Lines(lines) {
 		line = bytes.TrimSuffix(line, newline)
-		line = bytes.TrimSuffix(line, []byte("\n"))
 		if isPadding(line) {
 			continue
 		}
@@ -64,6 +63,7 @@ func (w *writer) decode(m journal.Message) load {
 			w.logger.Error("a journal record cannot be read back; it is kept as a dead letter", "seq", m.Seq, "cause", err)
 			continue
 		}
+		event.Turn(len(l.events))
 		l.events = append(l.events, e)
 	}
 	return l

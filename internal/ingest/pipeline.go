@@ -132,6 +132,7 @@ func (p *Pipeline) Submit(ctx context.Context, proto event.Protocol, items []Ite
 	entry := journal.Entry{Lines: (*buf)[:0]}
 	entry.Counts.Received[proto] = uint64(len(items))
 	for i := range items {
+		event.Turn(i)
 		it := &items[i]
 		if it.Err != nil {
 			entry.Counts.Rejected[reasonOf(it.Err)]++

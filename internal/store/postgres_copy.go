@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tidemark-obs/tidemark/internal/event"
 )
 
 // load copies rows into a table, in COPY's text format as copyEvents does and for the same reason.
@@ -26,6 +28,7 @@ func (*postgres) load(_ context.Context, ses session, table string, columns []st
 		defer func() { err = errors.Join(err, in.Close()) }()
 		buf := make([]byte, 0, copyChunkBytes)
 		for n, r := range rows {
+			event.Turn(n)
 			for i, v := range r {
 				if i > 0 {
 					buf = append(buf, '\t')

@@ -138,6 +138,7 @@ func copyEvents(ses session, events []event.Event, order []int) error {
 		defer func() { err = errors.Join(err, in.Close()) }()
 		buf := make([]byte, 0, copyChunkBytes+64<<10)
 		for n, i := range order {
+			event.Turn(n)
 			if buf, err = appendCopyRow(buf, &events[i]); err != nil {
 				return err
 			}

@@ -28,7 +28,8 @@ func countAside(events []event.Event, from *floors, all *declarations, marked bo
 // countBatch counts some events of a batch, given as their places in it, and marks their users.
 func countBatch(events []event.Event, places []int, from *floors, all *declarations, marked bool) (r batchRows) {
 	counts, ids, users := rollupCounts{}, sketches{}, userCounts{}
-	for _, i := range places {
+	for n, i := range places {
+		event.Turn(n)
 		e := countedOf(&events[i])
 		counts.add(&e, 1, from)
 		if width, ok := from.narrowest(e.at, idLevels); ok {
@@ -55,7 +56,8 @@ func valuesOf(events []event.Event, places []int, all *declarations) ([][]any, e
 		return nil, nil
 	}
 	c := all.counting()
-	for _, i := range places {
+	for n, i := range places {
+		event.Turn(n)
 		if err := c.add(&events[i], 1); err != nil {
 			return nil, err
 		}

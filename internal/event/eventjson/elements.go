@@ -40,6 +40,7 @@ func (r *reader) elements(yield func(i int, element []byte) bool) error {
 		if !yield(i, element) {
 			return nil
 		}
+		event.Turn(i)
 	}
 	if _, err := r.json.ReadToken(); err != nil { // the closing bracket, or what is wrong
 		return malformed(what, err)

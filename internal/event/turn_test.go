@@ -1,0 +1,22 @@
+package event_test
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/tidemark-obs/tidemark/internal/event"
+)
+
+// TestOthersGetTheirTurn works on events on the only processor: nobody else runs unless it is let.
+func TestOthersGetTheirTurn(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	ran := false
+	go func() { ran = true }()
+	const events = 1000 // once in 61 times the scheduler comes back to who let others run
+	for i := range events {
+		event.Turn(i)
+	}
+	if !ran {
+		t.Errorf("nobody else ran while %d events were worked on", events)
+	}
+}
