@@ -2,9 +2,11 @@ package store
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
 )
@@ -51,7 +53,7 @@ var sandboxFunctions = words(
 	bit_xor bool_and bool_or corr count count_if countif covar_pop covar_samp cume_dist dense_rank entropy favg first first_value
 	fsum histogram kurtosis lag last last_value lead list mad max max_by mean median min min_by mode nth_value ntile percent_rank
 	product quantile quantile_cont quantile_disc rank rank_dense regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope
-	reservoir_quantile row_number sem skewness stddev stddev_pop stddev_samp string_agg group_concat listagg sum sum_no_overflow
+	row_number sem skewness stddev stddev_pop stddev_samp string_agg group_concat listagg sum sum_no_overflow
 	var_pop var_samp variance weighted_avg wavg geomean geometric_mean`,
 	// numbers
 	`abs acos asin atan atan2 bin bit_count cbrt ceil ceiling cos cot degrees divide even exp factorial fdiv floor fmod gcd
@@ -166,9 +168,19 @@ func (s *sandbox) names(v any) {
 	}
 }
 
+// name notes a common table expression. Where it is not in scope the database takes its name for a file's,
+// so it must not be one.
 func (s *sandbox) name(v any) {
-	if name, ok := v.(string); ok {
-		s.ctes[strings.ToLower(name)] = true
+	name, ok := v.(string)
+	if !ok {
+		return
+	}
+	s.ctes[strings.ToLower(name)] = true
+	other := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_- ", r)
+	}
+	if strings.ContainsFunc(name, other) {
+		s.refuse("names a common table expression with something other than letters, digits, blanks, - and _", 0, false)
 	}
 }
 
@@ -205,6 +217,7 @@ func (s *sandbox) node(n map[string]any) {
 			s.refuseNode("calls a function that is not allowed", n)
 		}
 		s.constants(strings.ToLower(name), n)
+		s.distance(n)
 	}
 	for _, key := range sortedKeys(n) {
 		s.walk(n[key])
@@ -221,6 +234,23 @@ func (s *sandbox) constants(name string, n map[string]any) {
 		if argument, _ := arguments[place].(map[string]any); argument["class"] != "CONSTANT" {
 			s.refuseNode("calls a function with an argument that must be a text as it stands", n)
 		}
+	}
+}
+
+// maxDistance is how many rows lag and lead may look away: at the least number that there is the database
+// crashes, and the process with it.
+const maxDistance = 1 << 31
+
+// distance refuses lag and lead with a distance that is computed or very large.
+func (s *sandbox) distance(n map[string]any) {
+	offset, given := n["offset_expr"].(map[string]any)
+	if !given {
+		return
+	}
+	constant, _ := offset["value"].(map[string]any)
+	rows, ok := constant["value"].(float64)
+	if offset["class"] != "CONSTANT" || !ok || math.Abs(rows) > maxDistance {
+		s.refuseNode("looks at a row whose distance is not a number as it stands, or is too large", n)
 	}
 }
 

@@ -41,16 +41,17 @@ func TestSelectAnswers(t *testing.T) {
 		"SELECT 1 -- a comment":       `[[1]]`,
 		`FROM range(3)`:               `[[0],[1],[2]]`,
 		`VALUES (1, NULL), (2, true)`: `[[1,null],[2,true]]`,
-		`WITH a AS (SELECT 2 AS n), b AS (SELECT n + 1 AS n FROM a) SELECT * FROM a, b`:                                                                        `[[2,3]]`,
-		`WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 3) SELECT sum(n)::INT FROM r`:                                              `[[6]]`,
-		`SELECT json_extract_string(properties, '$.plan') AS plan, count(*) FROM main.events GROUP BY ALL ORDER BY 2 LIMIT 1`:                                  `[["pro",1000]]`,
-		`SELECT [1,2], {'a': 1}, map {'k': 1.5}, 1.5::DECIMAL(4,2), 'nan'::DOUBLE, '\xff'::BLOB, TIMESTAMP '2025-01-01', 2::HUGEINT`:                           `[[[1,2],{"a":1},{"k":1.5},1.5,null,"\\xff","2025-01-01T00:00:00Z","2"]]`,
-		`SELECT list_transform([1,2], lambda x: x * 2), [y + 1 for y in [1] if y > 0], nullif(1,1), coalesce(NULL, 3)`:                                         `[[[2,4],[2],null,3]]`,
-		`SELECT row_number() OVER (ORDER BY n), sum(n) OVER ()::INT FROM (VALUES (5)) v(n) QUALIFY true`:                                                       `[[1,5]]`,
-		`SELECT 'access_keys', '; DROP TABLE events'`:                                                                                                          `[["access_keys","; DROP TABLE events"]]`,
-		`SELECT replace('abab', 'b', 'x'), regexp_replace('a1', '[0-9]', '', 'g'), array_to_string(['a', 'b'], '-'), list_aggr(['a', 'b'], 'string_agg', '/')`: `[["axax","a","a-b","a/b"]]`,
-		`SELECT 1 UNION ALL SELECT 2 ORDER BY 1 DESC`:                                                                                                          `[[2],[1]]`,
-		`SELECT * FROM (SELECT 1) AS access_keys`:                                                                                                              `[[1]]`,
+		`WITH a AS (SELECT 2 AS n), b AS (SELECT n + 1 AS n FROM a) SELECT * FROM a, b`:                                                                                              `[[2,3]]`,
+		`WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 3) SELECT sum(n)::INT FROM r`:                                                                    `[[6]]`,
+		`SELECT json_extract_string(properties, '$.plan') AS plan, count(*) FROM main.events GROUP BY ALL ORDER BY 2 LIMIT 1`:                                                        `[["pro",1000]]`,
+		`SELECT [1,2], {'a': 1}, map {'k': 1.5}, 1.5::DECIMAL(4,2), 'nan'::DOUBLE, '\xff'::BLOB, TIMESTAMP '2025-01-01', 2::HUGEINT`:                                                 `[[[1,2],{"a":1},{"k":1.5},1.5,null,"\\xff","2025-01-01T00:00:00Z","2"]]`,
+		`SELECT list_transform([1,2], lambda x: x * 2), [y + 1 for y in [1] if y > 0], nullif(1,1), coalesce(NULL, 3)`:                                                               `[[[2,4],[2],null,3]]`,
+		`SELECT row_number() OVER (ORDER BY n), sum(n) OVER ()::INT FROM (VALUES (5)) v(n) QUALIFY true`:                                                                             `[[1,5]]`,
+		`WITH "a step-1" AS (FROM range(2)) SELECT lag(range, 1, -1) OVER (ORDER BY range), lead(range, -1) OVER (ORDER BY range), lag(range) OVER (ORDER BY range) FROM "a step-1"`: `[[-1,null,null],[0,0,0]]`,
+		`SELECT 'access_keys', '; DROP TABLE events'`:                                                                                                                                `[["access_keys","; DROP TABLE events"]]`,
+		`SELECT replace('abab', 'b', 'x'), regexp_replace('a1', '[0-9]', '', 'g'), array_to_string(['a', 'b'], '-'), list_aggr(['a', 'b'], 'string_agg', '/')`:                       `[["axax","a","a-b","a/b"]]`,
+		`SELECT 1 UNION ALL SELECT 2 ORDER BY 1 DESC`:                                                                                                                                `[[2],[1]]`,
+		`SELECT * FROM (SELECT 1) AS access_keys`:                                                                                                                                    `[[1]]`,
 	} {
 		table, err := s.Select(t.Context(), sql, 10)
 		if err != nil {
@@ -75,6 +76,10 @@ func TestSelectStaysInItsBox(t *testing.T) {
 	s, dir := selectable(t)
 	secret := dir + "/secret.csv"
 	if err := os.WriteFile(secret, []byte("sesame\n1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inside := dir + "/tidemark.duckdb.tmp/export.csv" // where the database may read and write
+	if err := os.WriteFile(inside, []byte("sesame\n1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	attempts := []string{
@@ -103,6 +108,7 @@ func TestSelectStaysInItsBox(t *testing.T) {
 		`WITH "` + secret + `" AS (SELECT * FROM "` + secret + `") SELECT * FROM "` + secret + `"`,
 		`SELECT getenv('HOME')`, `COPY events TO '` + dir + `/out.csv'`, `COPY (SELECT 1) TO '` + dir + `/out.csv'`, `EXPORT DATABASE '` + dir + `/out'`,
 		`ATTACH '` + dir + `/x.db'`, `INSTALL httpfs`, `LOAD httpfs`, `IMPORT DATABASE 'x'`,
+		`SELECT * FROM "` + inside + `", (WITH "` + inside + `" AS (SELECT 1) SELECT * FROM "` + inside + `") AS x`,
 		// settings and internals
 		`SELECT current_setting('memory_limit')`, `SELECT getvariable('x')`, `SELECT * FROM duckdb_settings()`, `SELECT * FROM duckdb_secrets()`, `SELECT * FROM which_secret('x', 'y')`,
 		`SELECT * FROM duckdb_tables()`, `SELECT * FROM pragma_table_info('access_keys')`, `SELECT * FROM pragma_database_list`, `SELECT * FROM duckdb_databases()`,
@@ -117,7 +123,10 @@ func TestSelectStaysInItsBox(t *testing.T) {
 		`SELECT array_to_string(list(event_id), any_value(event_id)) FROM events`, `SELECT list_aggr(['a'], 'string_agg', event_id) FROM events`,
 		`SELECT string_agg(event_id, '') FROM events, range(400)`,
 		`SELECT repeat('x', 1000000000)`, `SELECT lpad('x', 1000000000, 'y')`, `SELECT list_resize([1], 1000000000)`, `SELECT range(1000000000)`, `SELECT generate_series(1, 1000000000)`,
+		`SELECT reservoir_quantile(range, 0.5, 2000000000) FROM range(1000) GROUP BY range`,
 		strings.Repeat("x", 10_001),
+		// crashes
+		`SELECT lag(range, -9223372036854775808) OVER () FROM range(10)`, `SELECT lead(range, -9223372036854775807 - 1) OVER () FROM range(10)`,
 	}
 	for _, sql := range attempts {
 		table, err := s.Select(t.Context(), sql, 10)
