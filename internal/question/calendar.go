@@ -73,7 +73,10 @@ func NewCalendar(s Span, i Interval) *Calendar {
 	}
 	c.first, c.last = c.Number(s.Start), c.Number(s.End.Add(-time.Microsecond))
 	for _, o := range c.Offsets[1:] {
-		for n := c.Number(o.From.Add(-time.Microsecond)) + 1; n < c.Number(o.From); n++ {
+		before, after := c.Number(o.From.Add(-time.Microsecond)), c.Number(o.From)
+		// Clocks that are set back over midnight leave a bucket that has begun: it may be the last, or not the first.
+		c.first, c.last = min(c.first, after), max(c.last, before)
+		for n := before + 1; n < after; n++ {
 			c.skipped = append(c.skipped, n)
 		}
 	}

@@ -58,6 +58,30 @@ func compare(t *testing.T, s question.Span, i question.Interval) {
 	}
 }
 
+// TestEveryMomentHasABucket is about ranges that begin or end where clocks were set back over midnight.
+func TestEveryMomentHasABucket(t *testing.T) {
+	for name, change := range map[string]string{"America/St_Johns": "2010-11-07T02:31:00Z", "Antarctica/Casey": "2010-03-04T15:00:00Z"} {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, _ := question.ParseTime(change, time.UTC)
+		for _, s := range []question.Span{
+			{Start: at.Add(-48 * time.Hour), End: at.Add(10 * time.Minute), Zone: zone},
+			{Start: at.Add(-10 * time.Second), End: at.Add(48 * time.Hour), Zone: zone},
+			{Start: at.Add(-10 * time.Second), End: at.Add(10 * time.Second), Zone: zone},
+		} {
+			c := question.NewCalendar(s, question.Day)
+			for m := s.Start; m.Before(s.End); m = m.Add(5 * time.Second) {
+				if i := c.Index(c.Number(m)); i < 0 || i >= c.Buckets() {
+					t.Errorf("%s from %v to %v: %v lies in bucket %d of %d", name, s.Start, s.End, m, i, c.Buckets())
+					break
+				}
+			}
+		}
+	}
+}
+
 func TestDaysOfOddLength(t *testing.T) {
 	zone, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
