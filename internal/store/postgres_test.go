@@ -2,8 +2,10 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -288,6 +290,45 @@ func (c *cutter) answer(server, client net.Conn, doomed chan struct{}) {
 		}
 		if _, err := client.Write(buf[:n]); err != nil {
 			return
+		}
+	}
+}
+
+// TestPostgresListsEqualCountsByBytes is about a database whose texts sort as a language has them, as most do.
+func TestPostgresListsEqualCountsByBytes(t *testing.T) {
+	cfg := store.Config{URL: pgtest.URL(t)}
+	s := open(t, cfg)
+	db, err := sql.Open("postgres", cfg.URL)
+	must(t, err)
+	defer db.Close()
+	for _, column := range []string{"events.event_name", "events.user_id", "rollups.event_name", "rollup_totals.value", "rollup_users.user_id"} {
+		table, column, _ := strings.Cut(column, ".")
+		_, err := db.Exec("ALTER TABLE " + table + " ALTER " + column + ` TYPE text COLLATE "en-x-icu"`)
+		must(t, err)
+	}
+	now := time.Now().UTC().Truncate(24 * time.Hour)
+	var events []event.Event
+	var want []string
+	for i, name := range []string{"D", "a", "B", "e", "c"} {
+		events = append(events, event.Event{ID: name, Name: name, UserID: name, Type: event.Custom, Severity: event.Low, SampleRate: 1,
+			Timestamp: now.Add(time.Duration(i) * time.Minute), ReceivedAt: now})
+		want = append(want, name)
+	}
+	slices.Sort(want)
+	_, err = s.Commit(t.Context(), &store.Batch{From: store.Cursor{Stream: "s"}, Seq: 1, Events: events})
+	must(t, err)
+	s = open(t, store.Config{URL: cfg.URL, FewEvents: 1}) // users from roll-ups as well
+	for _, span := range []time.Duration{24 * time.Hour, time.Hour - time.Second} {
+		stats, err := s.Stats(t.Context(), now, now.Add(span))
+		must(t, err)
+		for of, list := range map[string][]store.Count{"names": stats.TopEvents, "users": stats.TopUsers} {
+			var got []string
+			for _, c := range list {
+				got = append(got, c.Value)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s of %v: %v, want %v", of, span, got, want)
+			}
 		}
 	}
 }

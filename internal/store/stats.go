@@ -24,7 +24,7 @@ fields AS (
     UNION ALL SELECT 3, severity, n FROM part
     UNION ALL SELECT 5, CASE WHEN processed THEN 'true' ELSE 'false' END, n FROM part`
 	statsOf = `
-), sums AS (SELECT field, value, sum(n)::bigint AS n FROM fields GROUP BY field, value HAVING sum(n) <> 0)`
+), sums AS (SELECT field, value` + byBytes + ` AS value, sum(n)::bigint AS n FROM fields GROUP BY field, value HAVING sum(n) <> 0)`
 	selectSums = `
 SELECT CASE field WHEN 1 THEN 'type' WHEN 3 THEN 'severity' ELSE 'processed' END AS kind, value, n FROM sums WHERE field <> 2
 UNION ALL SELECT 'name', value, n FROM (SELECT value, n FROM sums WHERE field = 2 ORDER BY n DESC, value LIMIT 10) AS top_names`
@@ -35,7 +35,7 @@ UNION ALL SELECT 'user', value, n FROM (SELECT value, n FROM users ORDER BY n DE
 
 	// rawUsers are the users of the events themselves.
 	rawUsers = `
-users AS (SELECT user_id AS value, count(*) AS n FROM events WHERE ts >= $1 AND ts < $2 AND user_id IS NOT NULL GROUP BY user_id)`
+users AS (SELECT user_id` + byBytes + ` AS value, count(*) AS n FROM events WHERE ts >= $1 AND ts < $2 AND user_id IS NOT NULL GROUP BY user_id)`
 	selectStats = `
 WITH part AS (
     SELECT event_type, severity, processed, event_name, count(*) AS n FROM events WHERE ts >= $1 AND ts < $2 GROUP BY 1, 2, 3, 4
@@ -183,7 +183,7 @@ func (*Store) usersFromRollups(ctx context.Context, tx *sqlx.Tx, st *Stats, list
 			parts[i] = "SELECT user_id, 1::bigint FROM events WHERE user_id IS NOT NULL AND ts >= " + from + " AND ts < " + to
 		}
 	}
-	query := "WITH users AS (SELECT user_id AS value, sum(events)::bigint AS n FROM (" + strings.Join(parts, " UNION ALL ") +
+	query := "WITH users AS (SELECT user_id" + byBytes + " AS value, sum(events)::bigint AS n FROM (" + strings.Join(parts, " UNION ALL ") +
 		") AS rows (user_id, events) GROUP BY user_id)" + `
 SELECT 'folded' AS kind, '' AS value, n FROM users WHERE value IS NULL
 UNION ALL SELECT 'user', value, n
