@@ -85,6 +85,8 @@ func refusal(res *http.Response) error {
 		kind = errs.RateLimited
 	case http.StatusNotFound:
 		kind = errs.NotFound
+	case http.StatusRequestEntityTooLarge:
+		kind = errs.TooLarge
 	case http.StatusInternalServerError:
 		kind = errs.Internal
 	}

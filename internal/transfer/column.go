@@ -104,8 +104,16 @@ func (l *line) add(c column, cell string) {
 		oneLine(l.buf[from:])
 		return
 	}
-	l.buf, _ = jsontext.AppendQuote(l.buf, cell)
+	from := len(l.buf)
+	var err error
+	if l.buf, err = jsontext.AppendQuote(l.buf, cell); err != nil {
+		l.buf = append(l.buf[:from], notUTF8...)
+	}
 }
+
+// notUTF8 stands for a cell that is not UTF-8. Quoted as it is, it would be another text without anybody's
+// notice; half a surrogate pair is what the decoder refuses with its place.
+const notUTF8 = `"\ud800"`
 
 // raw reports whether a cell stands in JSON as it is.
 func raw(k kind, cell string) bool {

@@ -159,7 +159,7 @@ func identified(to []byte, row Row) []byte {
 func (j *Job) work(ctx context.Context, from <-chan *chunk, to chan<- *chunk) error {
 	for c := range from {
 		if len(c.rows) > 0 {
-			refused, err := j.submit(ctx, c)
+			refused, err := j.fit(ctx, c.rows)
 			if err != nil {
 				return err
 			}
@@ -175,18 +175,35 @@ func (j *Job) work(ctx context.Context, from <-chan *chunk, to chan<- *chunk) er
 	return nil
 }
 
-// submit tries until the chunk is taken in, as long as trying again may help.
-func (j *Job) submit(ctx context.Context, c *chunk) ([]Refusal, error) {
+// fit hands rows in, in halves where they are too much at once. One that is too much alone is refused.
+func (j *Job) fit(ctx context.Context, rows []Row) ([]Refusal, error) {
+	refused, err := j.submit(ctx, rows)
+	switch {
+	case !errs.Is(err, errs.TooLarge):
+		return refused, err
+	case len(rows) == 1:
+		return []Refusal{{rows[0].Number, ReasonOf(err)}}, nil
+	}
+	refused, err = j.fit(ctx, rows[:len(rows)/2])
+	if err != nil {
+		return nil, err
+	}
+	more, err := j.fit(ctx, rows[len(rows)/2:])
+	return append(refused, more...), err
+}
+
+// submit tries until the rows are taken in, as long as trying again may help.
+func (j *Job) submit(ctx context.Context, rows []Row) ([]Refusal, error) {
 	began := j.Now()
 	for delay, try := retryFirst, 0; ; delay, try = min(2*delay, retryMost), try+1 {
-		refused, err := j.Intake.Submit(ctx, c.rows)
+		refused, err := j.Intake.Submit(ctx, rows)
 		if err == nil || ctx.Err() != nil {
 			return refused, err
 		}
 		switch errs.KindOf(err) {
 		case errs.Unavailable, errs.Overloaded, errs.RateLimited:
 		default:
-			return nil, fmt.Errorf("rows %d to %d: %w", c.rows[0].Number, c.last, err)
+			return nil, fmt.Errorf("rows %d to %d: %w", rows[0].Number, rows[len(rows)-1].Number, err)
 		}
 		if j.Now().Sub(began) > patience {
 			return nil, fmt.Errorf("gave up after %v: %w", patience, err)

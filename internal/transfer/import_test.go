@@ -153,6 +153,38 @@ func TestStrictImportStops(t *testing.T) {
 	}
 }
 
+// narrow takes in so many bytes at once and no more.
+type narrow struct {
+	*desk
+	bytes int
+}
+
+func (n narrow) Submit(ctx context.Context, rows []Row) ([]Refusal, error) {
+	size := 0
+	for _, r := range rows {
+		size += len(r.JSON)
+	}
+	if size > n.bytes {
+		return nil, errs.New(errs.TooLarge, "too many bytes")
+	}
+	return n.desk.Submit(ctx, rows)
+}
+
+// TestARowThatIsTooLargeCostsOnlyItself has one larger than an event and one larger than a request.
+func TestARowThatIsTooLargeCostsOnlyItself(t *testing.T) {
+	d := &desk{}
+	large := func(n int) string { return `{"event_id":"large","event_name":"` + strings.Repeat("x", n) + "\"}\n" }
+	j := d.job(lines(700) + large(600<<10) + lines(1) + large(900<<10) + lines(100))
+	j.Intake = narrow{d, 700 << 10}
+	var mu sync.Mutex
+	told := map[int64]bool{}
+	j.Refused = func(r Refusal) { mu.Lock(); defer mu.Unlock(); told[r.Row] = true }
+	tally, err := j.Run(t.Context())
+	if want := (Tally{Accepted: 801, Rejected: 2, Last: 803}); err != nil || tally != want || len(told) != 2 || !told[701] || !told[703] {
+		t.Errorf("%+v, told of rows %v, %v", tally, told, err)
+	}
+}
+
 func TestImportGivesUp(t *testing.T) {
 	d := &desk{fail: func(int) error { return errs.New(errs.Unavailable, "away") }}
 	j := d.job(lines(1))

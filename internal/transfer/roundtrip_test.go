@@ -141,6 +141,29 @@ func TestRowsThatAreWrongCostOnlyThemselves(t *testing.T) {
 	}
 }
 
+// TestTextThatIsNotUTF8IsRefused reads what a program wrote in Latin-1: it must not come in as something else.
+func TestTextThatIsNotUTF8IsRefused(t *testing.T) {
+	r, err := NewReader(CSV, strings.NewReader("event_name,user_id,properties,tags\nsignup,M\xfcller,,\nsignup,u,\"{\"\"city\"\":\"\"K\xf6ln\"\"}\",\n"+
+		"signup,u,,\"[\"\"Gr\xf6\xdfe\"\"]\"\nsignup,\"a\"\"\\\xfc\",,\nsignup,Müller,,\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"/user_id must be valid U", "/properties/city must be valid U", "/tags/0 must be valid U", "/user_id must be valid U", ""} {
+		row, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e event.Event
+		reason := ""
+		if _, err := decoder().DecodeMoved(row.JSON, &e); err != nil {
+			reason = ReasonOf(err)
+		}
+		if !strings.HasPrefix(reason, want) || want == "" && reason != "" {
+			t.Errorf("row %d, user %q: refused for %q, want %q", row.Number, e.UserID, reason, want)
+		}
+	}
+}
+
 func TestFilesThatAreNoneAreRefused(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty": "", "unknown column": "event_name,plan\n", "twice": "event_name,event_name\n", "open quote": "\"event_name",

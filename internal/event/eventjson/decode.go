@@ -317,6 +317,9 @@ func (r *reader) serviceTime(f field) (err error) {
 		to = &r.found.done
 	}
 	*to, err = r.time(f)
+	if to.Unix() < 0 { // what lies ahead of now becomes now
+		r.faultOnce(f.location(), "must not lie before 1970")
+	}
 	return err
 }
 

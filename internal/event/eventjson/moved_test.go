@@ -23,6 +23,10 @@ func TestMovedEventsKeepTheServicesTimes(t *testing.T) {
 		"processed when": {`"processed":true`, time.Time{}, now, false},
 		"null":           {`"received_at":null`, time.Time{}, time.Time{}, false},
 		"no time":        {`"received_at":"yesterday"`, time.Time{}, time.Time{}, true},
+		"year 0":         {`"received_at":"0000-06-01T00:00:00Z"`, time.Time{}, time.Time{}, true},
+		"zero":           {`"received_at":"0001-01-01T00:00:00Z"`, time.Time{}, time.Time{}, true},
+		"before 0":       {`"processed":true,"processed_at":"0000-01-01T00:00:00+01:00"`, time.Time{}, time.Time{}, true},
+		"before 1970":    {`"processed":true,"processed_at":"1969-12-31T23:59:59Z"`, time.Time{}, time.Time{}, true},
 	} {
 		var e event.Event
 		_, err := d.DecodeMoved([]byte(`{"event_id":"e","event_name":"n",`+c.fields+`}`), &e)
