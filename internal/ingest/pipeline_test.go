@@ -297,11 +297,15 @@ func TestDatabaseAwayAcceptsThenDrains(t *testing.T) {
 	w.send(event.Event{ID: "before", Name: "n"})
 	w.flush()
 	w.sink.away.Store(true)
-	for i := range 10 {
-		w.send(event.Event{ID: fmt.Sprint("during", i), Name: "n"})
+	const escaped = "during \"quotes\" \\ and \t" // as JSON writes it
+	w.send(event.Event{ID: escaped, Name: "n"})
+	for i := range 9 {
+		w.send(event.Event{ID: fmt.Sprint("during", i+1), Name: "n"})
 	}
-	if r := w.receipt("during3"); r.Status != store.StatusPending {
-		t.Errorf("receipt says %s, want pending", r.Status)
+	for _, id := range []string{"during3", escaped} {
+		if r := w.receipt(id); r.Status != store.StatusPending {
+			t.Errorf("receipt of %q says %s, want pending", id, r.Status)
+		}
 	}
 	recent, buffered, err := w.Recent(t.Context(), 3)
 	must(t, err)

@@ -70,10 +70,10 @@ func (p *Pipeline) scan(ctx context.Context, id string) (store.Receipt, bool, er
 }
 
 func find(lines []byte, id string, at time.Time) (store.Receipt, bool) {
+	written := eventjson.AppendID(nil, id)
 	for line := range bytes.Lines(lines) {
 		line = bytes.TrimSuffix(line, newline)
-		line = bytes.TrimSuffix(line, []byte("\n"))
-		if !bytes.Contains(line, []byte(id)) {
+		if !bytes.Contains(line, written) {
 			continue
 		}
 		if rid, reason, ok := eventjson.ParseRejection(line); ok {

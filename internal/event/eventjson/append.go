@@ -45,6 +45,9 @@ func Append(dst []byte, e *event.Event) []byte {
 	return append(dst, '}')
 }
 
+// AppendID appends an event's id as the journal's lines have it.
+func AppendID(dst []byte, id string) []byte { return appendString(dst, id) }
+
 func appendText(dst []byte, label, text string) []byte {
 	if text == "" {
 		return dst
