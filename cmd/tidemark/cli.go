@@ -174,7 +174,7 @@ type maintenanceCmd struct {
 func (c *maintenanceCmd) Run(ctx context.Context, s streams) error {
 	cfg, err := c.moving()
 	if err == nil {
-		err = cfg.Has()
+		err = cfg.HasData()
 	}
 	if err != nil {
 		return err

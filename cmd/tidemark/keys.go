@@ -24,7 +24,7 @@ func (o *common) open(ctx context.Context, s streams, creates bool) (*app.KeyAdm
 		err = cfg.Check()
 	}
 	if err == nil && !creates {
-		err = cfg.Has()
+		err = cfg.HasData()
 	}
 	if err != nil {
 		return nil, err

@@ -83,7 +83,7 @@ func (c *exportCmd) Run(ctx context.Context, s streams) error {
 	}
 	f, err := c.filter()
 	if err == nil && c.URL == "" {
-		err = cfg.Has()
+		err = cfg.HasData()
 	}
 	if err != nil {
 		return err

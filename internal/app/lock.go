@@ -25,9 +25,9 @@ func lockDir(dir string) (release func() error, err error) {
 	return l.Close, nil
 }
 
-// Has reports whether there is what a command is to read or to mend: a command that makes an empty
+// HasData reports whether there is what a command is to read or to mend: a command that makes an empty
 // database where a directory is misspelt would say that all is well.
-func (c *Config) Has() error {
+func (c *Config) HasData() error {
 	if c.Database.URL != "" {
 		return nil
 	}

@@ -44,25 +44,34 @@ func (a *App) Reload(context.Context) error {
 	return nil
 }
 
+// waiting is what of a section waits for a restart, where that is not all of it; without a key nothing does.
+var waiting = map[string]struct {
+	key  string
+	part func(*Config) any
+}{
+	"privacy": {}, "self_events": {}, "notifications": {},
+	"alerts": {"alerts", func(c *Config) any { return c.Alerts.restartOnly() }},
+	"log":    {"log.format", func(c *Config) any { return c.Log.Format }},
+	"limits": {"limits.request_bytes", func(c *Config) any { return c.Limits.RequestBytes }},
+}
+
 // needRestart names the sections that differ and that a running service cannot change.
 func (c Config) needRestart(next Config) []string {
 	var names []string
-	for name, pair := range map[string][2]any{
-		"web":                  {c.Web, next.Web},
-		"data":                 {c.Data, next.Data},
-		"database":             {c.Database, next.Database},
-		"questions":            {c.Questions, next.Questions},
-		"statistics":           {c.Statistics, next.Statistics},
-		"journal":              {c.Journal, next.Journal},
-		"retention":            {c.Retention, next.Retention},
-		"rate_limits":          {c.RateLimits, next.RateLimits},
-		"tracking":             {c.Tracking, next.Tracking},
-		"alerts":               {c.Alerts.restartOnly(), next.Alerts.restartOnly()},
-		"telemetry":            {c.Telemetry, next.Telemetry},
-		"log.format":           {c.Log.Format, next.Log.Format},
-		"limits.request_bytes": {c.Limits.RequestBytes, next.Limits.RequestBytes},
-	} {
-		if !reflect.DeepEqual(pair[0], pair[1]) {
+	was, is := reflect.ValueOf(c), reflect.ValueOf(next)
+	for i := range was.NumField() {
+		name := was.Type().Field(i).Tag.Get("yaml")
+		if name == "" {
+			continue // no section
+		}
+		before, after := was.Field(i).Interface(), is.Field(i).Interface()
+		if w, ok := waiting[name]; ok {
+			if w.key == "" {
+				continue
+			}
+			name, before, after = w.key, w.part(&c), w.part(&next)
+		}
+		if !reflect.DeepEqual(before, after) {
 			names = append(names, name)
 		}
 	}

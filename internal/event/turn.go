@@ -2,7 +2,7 @@ package event
 
 import "runtime"
 
-// turnEvents are worked on at a stretch: some 30 µs of reading JSON.
+// turnEvents are worked on at a stretch.
 const turnEvents = 10
 
 // Turn is called at the i-th of many events, from 0, by whoever works on them, and now and then lets

@@ -14,9 +14,9 @@
 // the disk, and grows in memory.
 //
 // The events are also counted, by minute, hour and day and a few columns, in the transaction that
-// stores, changes or deletes them, and their users and sessions are sketched (package rollup); the background adds
-// totals by one column, and sketches of many days. Questions that these roll-ups can answer are
-// answered from them: counts exactly, users and sessions within a bound. So are declared dimensions
+// stores, changes or deletes them, and their users and sessions are sketched (package rollup); the
+// background adds totals by one column, and sketches of many days. Questions that these roll-ups can
+// answer are answered from them: counts exactly, users and sessions within a bound. So are declared dimensions
 // and numbers, by hour and day: all processes count what any of them declares, and an answer says
 // how far off it may be where a dimension has more values than it may.
 //

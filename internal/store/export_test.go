@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	dto "github.com/prometheus/client_model/go"
 )
 
@@ -40,6 +41,25 @@ func TakeQuestionSlots(s *Store) (release func()) {
 	return func() {
 		for range cap(s.slots) {
 			<-s.slots
+		}
+	}
+}
+
+// TakeReaders takes the connections that questions are asked on, until release.
+func TakeReaders(t *testing.T, s *Store) (release func()) {
+	t.Helper()
+	var all []*sqlx.Conn
+	for range s.p.read.Stats().MaxOpenConnections {
+		conn, err := s.p.read.Connx(t.Context())
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		all = append(all, conn)
+	}
+	return func() {
+		for _, conn := range all {
+			_ = conn.Close()
 		}
 	}
 }

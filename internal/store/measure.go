@@ -73,11 +73,6 @@ type cellRow struct {
 func (s *Store) measure(ctx context.Context, m *measurement) (cells []question.Cell, lack *time.Time, err error) {
 	var rows []cellRow
 	var rolled, fromDeclared bool
-	if m.metric.Measure == question.Percentile && s.d.columnar() {
-		bounded, stop := s.bounded(ctx)
-		defer stop()
-		ctx = bounded
-	}
 	err = s.ask(ctx, func(ctx context.Context, db *sqlx.DB) error {
 		var err error
 		if rows, lack, rolled, err = s.fromRollups(ctx, db, m); err != nil {
@@ -92,17 +87,12 @@ func (s *Store) measure(ctx context.Context, m *measurement) (cells []question.C
 		if rolled || fromDeclared {
 			return nil
 		}
-		c := newCompiler(s.d)
-		query := m.compile(c)
-		if err := db.SelectContext(ctx, &rows, query, c.args...); err != nil {
+		if rows, err = s.fromEvents(ctx, db, m); err != nil {
 			return err
 		}
 		lack, err = completeFrom(ctx, db, m.span.Start)
 		return err
 	})
-	if err != nil && errors.Is(context.Cause(ctx), errGrown) {
-		err = needsMemory(err)
-	}
 	if err != nil || fromDeclared {
 		return cells, lack, err
 	}
@@ -124,6 +114,23 @@ func (s *Store) measure(ctx context.Context, m *measurement) (cells []question.C
 		cells[i] = cell
 	}
 	return cells, lack, nil
+}
+
+// fromEvents computes a measurement from the events. What an exact percentile holds the embedded database
+// does not count.
+func (s *Store) fromEvents(ctx context.Context, db *sqlx.DB, m *measurement) (rows []cellRow, err error) {
+	stop := func() {}
+	if m.metric.Measure == question.Percentile && s.d.columnar() {
+		ctx, stop = s.bounded(ctx)
+	}
+	defer stop()
+	c := newCompiler(s.d)
+	query := m.compile(c)
+	err = db.SelectContext(ctx, &rows, query, c.args...)
+	if err != nil && errors.Is(context.Cause(ctx), errGrown) {
+		err = needsMemory(err)
+	}
+	return rows, err
 }
 
 // groupValue reads a group's key as compiler.key wrote it.
