@@ -2,11 +2,16 @@ package transfer
 
 import (
 	"bytes"
+	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
 )
 
@@ -42,6 +47,42 @@ func columnOf(name string) (column, bool) {
 		}
 	}
 	return column{}, false
+}
+
+// headOf are the columns that a file names.
+func headOf(names []string) ([]column, error) {
+	head := make([]column, 0, len(names))
+	for _, name := range names {
+		c, known := columnOf(name)
+		if !known || slices.Contains(head, c) {
+			return nil, errColumn(name, known)
+		}
+		head = append(head, c)
+	}
+	if !slices.Contains(head, column{"event_name", text}) {
+		return nil, errs.New(errs.Invalid, "the file has no column event_name")
+	}
+	return head, nil
+}
+
+// errColumn is about a column that no event has, or that comes twice.
+func errColumn(name string, twice bool) error {
+	if len(name) > 100 {
+		name = name[:100] + "…"
+	}
+	switch {
+	case twice:
+		return errs.New(errs.Invalid, fmt.Sprintf("the column %q comes twice", name))
+	case !utf8.ValidString(name) || strings.ContainsRune(name, 0):
+		return errs.New(errs.Invalid, "the first line is not UTF-8 text; save the file as UTF-8")
+	case strings.ContainsAny(name, ";\t"):
+		return errs.New(errs.Invalid, "the columns are separated by semicolons or tabs; save the file with commas")
+	}
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.name
+	}
+	return errs.New(errs.Invalid, fmt.Sprintf("the column %q is not a field of an event; the fields are %s", name, strings.Join(names, ", ")))
 }
 
 // timeLayout is that of an event's JSON.
@@ -118,8 +159,9 @@ const notUTF8 = `"\ud800"`
 // raw reports whether a cell stands in JSON as it is.
 func raw(k kind, cell string) bool {
 	switch k {
-	case object:
-		return cell[0] == '{' || cell[0] == '['
+	case object: // one value and nothing behind it, which would become other fields of the event
+		return (cell[0] == '{' || cell[0] == '[') &&
+			jsontext.Value(cell).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	case number:
 		_, err := strconv.ParseFloat(cell, 64)
 		return err == nil && jsontext.Value(cell).IsValid()

@@ -69,32 +69,13 @@ func newCSVReader(r io.Reader) (*csvReader, error) {
 	case fault != nil:
 		return nil, fault
 	}
-	given := map[string]bool{}
-	for _, name := range c.cells {
-		name = strings.TrimSpace(name)
-		col, known := columnOf(name)
-		if !known || given[name] {
-			return nil, errColumn(name, known)
-		}
-		given[name] = true
-		c.head = append(c.head, col)
+	for i, name := range c.cells {
+		c.cells[i] = strings.TrimSpace(name)
+	}
+	if c.head, err = headOf(c.cells); err != nil {
+		return nil, err
 	}
 	return c, nil
-}
-
-// errColumn is about a column that no event has, or that comes twice.
-func errColumn(name string, twice bool) error {
-	if len(name) > 100 {
-		name = name[:100] + "…"
-	}
-	if twice {
-		return errs.New(errs.Invalid, "the column "+name+" comes twice")
-	}
-	names := make([]string, len(columns))
-	for i, c := range columns {
-		names[i] = c.name
-	}
-	return errs.New(errs.Invalid, "the column "+name+" is not a field of an event; the fields are "+strings.Join(names, ", "))
 }
 
 func (c *csvReader) Next() (Row, error) {
@@ -122,7 +103,10 @@ func (c *csvReader) Next() (Row, error) {
 
 func (c *csvReader) Close() error { return nil }
 
-var errQuote = errs.New(errs.Malformed, "a quote stands where none may be")
+var (
+	errQuote = errs.New(errs.Malformed, "a quote stands where none may be")
+	errOpen  = errs.New(errs.Malformed, "a quote is opened and not closed: all that follows in the file belongs to this row")
+)
 
 // record reads one record into c.cells. A fault is of this record only.
 func (c *csvReader) record() (fault, err error) {
@@ -145,7 +129,7 @@ func (c *csvReader) record() (fault, err error) {
 			break
 		}
 	}
-	if c.size > maxRow {
+	if c.size > maxRow && !errors.Is(fault, errOpen) {
 		fault = errTooLong()
 	}
 	return fault, nil
@@ -159,7 +143,7 @@ func (c *csvReader) field() (ended bool, fault, err error) {
 		b, err := c.r.ReadByte()
 		if errors.Is(err, io.EOF) {
 			if open {
-				fault = errQuote
+				fault = errOpen
 			}
 			return true, fault, nil
 		}

@@ -98,8 +98,12 @@ func NewReader(f Format, r io.Reader) (Reader, error) {
 		return newCSVReader(r)
 	case Parquet:
 		file, ok := r.(*os.File)
+		if ok { // a pipe is an os.File, too
+			_, err := file.Seek(0, io.SeekCurrent)
+			ok = err == nil
+		}
 		if !ok {
-			return nil, errs.New(errs.Invalid, "Parquet can only be read from a file")
+			return nil, errs.New(errs.Invalid, "Parquet can only be read from a file, not from a pipe")
 		}
 		return newParquetReader(file)
 	}

@@ -73,12 +73,12 @@ func (p *parquetReader) open() error {
 	if err != nil {
 		return errs.Wrap(errs.Malformed, "the Parquet file cannot be read", err)
 	}
-	for _, field := range s.Fields() {
-		c, known := columnOf(field.Name)
-		if !known {
-			return errColumn(field.Name, false)
-		}
-		p.head = append(p.head, c)
+	names := make([]string, s.NumFields())
+	for i, field := range s.Fields() {
+		names[i] = field.Name
+	}
+	if p.head, err = headOf(names); err != nil {
+		return err
 	}
 	p.rows, err = r.GetRecordReader(context.Background(), nil, nil)
 	if err != nil {
@@ -120,6 +120,8 @@ func cellOf(column arrow.Array, i int) string {
 		return ""
 	}
 	switch a := column.(type) {
+	case *array.Null: // a column without any value, as pandas writes it, says of none that it is null
+		return ""
 	case *array.String:
 		return a.Value(i)
 	case *array.LargeString:

@@ -13,6 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/event/eventjson"
 )
@@ -141,6 +146,54 @@ func TestRowsThatAreWrongCostOnlyThemselves(t *testing.T) {
 	}
 }
 
+// TestACellIsOneFieldOnly has cells that would be more, put into an event as they are.
+func TestACellIsOneFieldOnly(t *testing.T) {
+	r, err := NewReader(CSV, strings.NewReader("event_name,properties,tags\n"+
+		`a,"{""a"":1},""user_id"":""somebody""",`+"\n"+`a,,"[""t""],""severity"":""critical"""`+"\n"+`a,"{""a"":1} {""b"":2}",`+"\n"+`a,{bad,`+"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"/properties must be an object", "/tags must be an array of strings", "/properties must be an object", "/properties must be an object"} {
+		row, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e event.Event
+		if _, err := decoder().DecodeMoved(row.JSON, &e); err == nil || ReasonOf(err) != want {
+			t.Errorf("row %d became %+v: %v, want %q", row.Number, e, err, want)
+		}
+	}
+}
+
+// TestAParquetColumnOfNothingIsAbsent reads what other programs make of a column without any value.
+func TestAParquetColumnOfNothingIsAbsent(t *testing.T) {
+	names := array.NewStringBuilder(memory.DefaultAllocator)
+	names.AppendValues([]string{"a", "b"}, nil)
+	s := arrow.NewSchema([]arrow.Field{{Name: "event_name", Type: arrow.BinaryTypes.String}, {Name: "user_id", Type: arrow.Null, Nullable: true}}, nil)
+	f, err := os.Create(filepath.Join(t.TempDir(), "null.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w, err := pqarrow.NewFileWriter(s, open{f}, nil, pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Write(array.NewRecordBatch(s, []arrow.Array{names.NewArray(), array.NewNull(2)}, 2)), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewReader(Parquet, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, want := range []string{`{"event_name":"a"}`, `{"event_name":"b"}`} {
+		if row, err := r.Next(); err != nil || string(row.JSON) != want {
+			t.Errorf("%s, %v; want %s", row.JSON, err, want)
+		}
+	}
+}
+
 // TestTextThatIsNotUTF8IsRefused reads what a program wrote in Latin-1: it must not come in as something else.
 func TestTextThatIsNotUTF8IsRefused(t *testing.T) {
 	r, err := NewReader(CSV, strings.NewReader("event_name,user_id,properties,tags\nsignup,M\xfcller,,\nsignup,u,\"{\"\"city\"\":\"\"K\xf6ln\"\"}\",\n"+
@@ -166,10 +219,12 @@ func TestTextThatIsNotUTF8IsRefused(t *testing.T) {
 
 func TestFilesThatAreNoneAreRefused(t *testing.T) {
 	for name, text := range map[string]string{
-		"empty": "", "unknown column": "event_name,plan\n", "twice": "event_name,event_name\n", "open quote": "\"event_name",
+		"is empty": "", `"plan" is not a field`: "event_name,plan\n", `"event_name" comes twice`: "event_name,event_name\n",
+		"not closed": "\"event_name", "no column event_name": "event_id,user_id\n", `column "" is not`: ",event_name\n",
+		"with commas": "event_name;event_id\n", "save the file with": "event_name\tevent_id\n", "save the file as UTF-8": "\xff\xfee\x00v\x00",
 	} {
-		if _, err := NewReader(CSV, strings.NewReader(text)); err == nil {
-			t.Errorf("CSV, %s: no error", name)
+		if _, err := NewReader(CSV, strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("CSV, want an error with %q: %v", name, err)
 		}
 	}
 	path := filepath.Join(t.TempDir(), "no.parquet")
@@ -184,8 +239,16 @@ func TestFilesThatAreNoneAreRefused(t *testing.T) {
 	if _, err := NewReader(Parquet, f); err == nil {
 		t.Error("Parquet: no error")
 	}
-	if _, err := NewReader(Parquet, strings.NewReader("")); err == nil {
-		t.Error("Parquet from a stream: no error")
+	pipe, end, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	defer end.Close()
+	for _, stream := range []io.Reader{strings.NewReader(""), pipe} {
+		if _, err := NewReader(Parquet, stream); err == nil || !strings.Contains(err.Error(), "from a file") {
+			t.Errorf("Parquet from a %T: %v", stream, err)
+		}
 	}
 }
 
