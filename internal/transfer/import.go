@@ -82,7 +82,8 @@ type chunk struct {
 func (j *Job) Run(ctx context.Context) (Tally, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	chunks, done := make(chan *chunk), make(chan *chunk, submitters)
-	g.Go(func() error { defer close(chunks); return j.read(ctx, chunks) })
+	var broken error // of the reader; the rows before are taken in all the same
+	g.Go(func() (err error) { defer close(chunks); broken, err = j.read(ctx, chunks); return err })
 	var workers errgroup.Group
 	for range submitters {
 		workers.Go(func() error { return j.work(ctx, chunks, done) })
@@ -91,12 +92,12 @@ func (j *Job) Run(ctx context.Context) (Tally, error) {
 	var tally Tally
 	g.Go(func() (err error) { tally, err = j.collect(ctx, done); return err })
 	err := g.Wait()
-	return tally, err
+	return tally, errors.Join(err, broken)
 }
 
-// read cuts the reader's rows into chunks.
-func (j *Job) read(ctx context.Context, to chan<- *chunk) error {
-	c := &chunk{}
+// read cuts the reader's rows into chunks. It returns apart why the reader broke, if it did.
+func (j *Job) read(ctx context.Context, to chan<- *chunk) (broken, err error) {
+	c, last := &chunk{}, int64(0)
 	give := func() error {
 		select {
 		case to <- c:
@@ -108,19 +109,20 @@ func (j *Job) read(ctx context.Context, to chan<- *chunk) error {
 	}
 	for {
 		row, err := j.Reader.Next()
-		if errors.Is(err, io.EOF) {
-			if c.last > 0 {
-				return give()
-			}
-			return nil
-		}
 		if err != nil {
-			return err
+			if !errors.Is(err, io.EOF) {
+				broken = fmt.Errorf("behind row %d: %w", last, err)
+			}
+			if c.last > 0 {
+				return broken, give()
+			}
+			return broken, nil
 		}
+		last = row.Number
 		c.add(row, row.Number <= j.After)
 		if len(c.rows) >= chunkRows || len(c.text) >= chunkBytes || c.skipped >= 100*chunkRows {
 			if err := give(); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
@@ -131,17 +133,34 @@ func (c *chunk) add(row Row, skip bool) {
 	if !skip {
 		c.count++
 	}
-	switch {
-	case skip:
+	if skip {
 		c.skipped++
-	case row.Err != nil:
-		c.refused = append(c.refused, Refusal{row.Number, ReasonOf(row.Err)})
-	default:
-		from := len(c.text)
-		c.text = identified(c.text, row)
-		// What was cut from an older array when text grew stays valid: nobody writes to it again.
-		c.rows = append(c.rows, Row{Number: row.Number, JSON: c.text[from:len(c.text):len(c.text)]})
+		return
 	}
+	from := len(c.text)
+	if row.Err == nil {
+		c.text = identified(c.text, row)
+	} else {
+		c.text = append(c.text, unreadable...)
+	}
+	// What was cut from an older array when text grew stays valid: nobody writes to it again.
+	c.rows = append(c.rows, Row{Number: row.Number, JSON: c.text[from:len(c.text):len(c.text)], Err: row.Err})
+}
+
+// unreadable is handed in for a row that cannot be read, to be refused and counted like any other.
+const unreadable = "null"
+
+// explain says of rows that could not be read why: what took them in could not know.
+func (c *chunk) explain(refused []Refusal) []Refusal {
+	for i, row := 0, 0; i < len(refused); i++ {
+		for c.rows[row].Number != refused[i].Row {
+			row++
+		}
+		if err := c.rows[row].Err; err != nil {
+			refused[i].Reason = ReasonOf(err)
+		}
+	}
+	return refused
 }
 
 // identified appends a row's JSON, with an id where it has none: made of its text and its place,
@@ -163,7 +182,7 @@ func (j *Job) work(ctx context.Context, from <-chan *chunk, to chan<- *chunk) er
 			if err != nil {
 				return err
 			}
-			c.refused = append(c.refused, refused...)
+			c.refused = c.explain(refused)
 		}
 		c.rows, c.text = nil, nil
 		select {
@@ -238,14 +257,15 @@ func (j *Job) collect(ctx context.Context, from <-chan *chunk) (t Tally, err err
 	for c := range from {
 		waiting[c.index] = c
 		for ; waiting[next] != nil; next++ {
+			before := t
 			j.settle(&t, waiting[next])
 			delete(waiting, next)
+			if j.Strict && t.Rejected > 0 { // the next attempt has to meet the same row
+				return t, errors.Join(ErrStrict, j.save(before))
+			}
 		}
 		if j.Progress != nil {
 			j.Progress(t)
-		}
-		if j.Strict && t.Rejected > 0 {
-			return t, errors.Join(ErrStrict, j.save(t))
 		}
 		if now := j.Now(); now.Sub(saved) >= saveEvery {
 			if err := j.save(t); err != nil {

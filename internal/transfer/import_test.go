@@ -20,6 +20,7 @@ type desk struct {
 	mu    sync.Mutex
 	fail  func(call int) error
 	calls int
+	rows  int
 	ids   map[string]int
 }
 
@@ -35,6 +36,7 @@ func (d *desk) Submit(_ context.Context, rows []Row) ([]Refusal, error) {
 	if d.ids == nil {
 		d.ids = map[string]int{}
 	}
+	d.rows += len(rows)
 	var refused []Refusal
 	for _, row := range rows {
 		var e event.Event
@@ -150,6 +152,67 @@ func TestStrictImportStops(t *testing.T) {
 	}
 	if len(told) != 1 || told[0].Row != 1 || len(d.ids) == 100_000 {
 		t.Errorf("told %v, %d taken in", told, len(d.ids))
+	}
+}
+
+// TestAStrictImportMeetsTheSameRowAgain: the state that it leaves lies before the row it stopped at.
+func TestAStrictImportMeetsTheSameRowAgain(t *testing.T) {
+	text, saved := lines(2_500)+"broken\n"+lines(2_500), int64(0)
+	for try := range 2 {
+		j := new(desk).job(text)
+		j.Strict, j.After = true, saved
+		j.Save = func(tl Tally) error { saved = tl.Last; return nil }
+		if _, err := j.Run(t.Context()); !errors.Is(err, ErrStrict) || saved != 2_000 {
+			t.Errorf("attempt %d: saved up to row %d, %v", try, saved, err)
+		}
+	}
+}
+
+// brokenAt reads rows up to one, and then cannot go on.
+type brokenAt struct {
+	Reader
+	row int64
+}
+
+func (b brokenAt) Next() (Row, error) {
+	row, err := b.Reader.Next()
+	if row.Number == b.row {
+		return Row{}, errs.New(errs.Malformed, "damaged")
+	}
+	return row, err
+}
+
+// TestAReaderThatBreaksCostsWhatFollows: the rows before are taken in, to the last.
+func TestAReaderThatBreaksCostsWhatFollows(t *testing.T) {
+	d := &desk{}
+	j := d.job(lines(5_000))
+	j.Reader = brokenAt{j.Reader, 2_346}
+	var saved int64
+	j.Save = func(tl Tally) error { saved = tl.Last; return nil }
+	tally, err := j.Run(t.Context())
+	if want := (Tally{Accepted: 2_345, Last: 2_345}); tally != want || len(d.ids) != 2_345 || saved != 2_345 {
+		t.Errorf("%+v, %d taken in, saved up to %d", tally, len(d.ids), saved)
+	}
+	if !errs.Is(err, errs.Malformed) || !strings.Contains(err.Error(), "behind row 2345: damaged") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestRowsThatCannotBeReadAreCounted: the service refuses them like any other; why is told by who read them.
+func TestRowsThatCannotBeReadAreCounted(t *testing.T) {
+	d := &desk{}
+	j := d.job("")
+	var err error
+	if j.Reader, err = NewReader(CSV, strings.NewReader("event_name,user_id\na\nb,u\nc,u,more\n,u\n")); err != nil {
+		t.Fatal(err)
+	}
+	var told []Refusal
+	j.Refused = func(r Refusal) { told = append(told, r) }
+	tally, err := j.Run(t.Context())
+	const cells = "the row has more or fewer cells than the header"
+	want := []Refusal{{2, cells}, {4, cells}, {5, "/event_name is required"}}
+	if err != nil || tally.Accepted != 1 || d.rows != 4 || !reflect.DeepEqual(told, want) {
+		t.Errorf("%+v of %d rows, told %v, %v", tally, d.rows, told, err)
 	}
 }
 
