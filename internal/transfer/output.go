@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
 )
@@ -28,6 +30,7 @@ type Output struct {
 	format Format
 	now    func() time.Time
 	file   *os.File
+	lock   *flock.Flock
 	buf    *bufio.Writer
 	w      Writer
 	at     outputState
@@ -48,25 +51,48 @@ const saveOutput = 2 * time.Second
 // Create begins a file, or goes on with an unfinished one of the same name that selects the same.
 // It does not replace a finished one.
 func Create(path string, f Format, selects string, now func() time.Time) (*Output, error) {
-	if _, err := os.Lstat(path); err == nil {
-		return nil, errs.New(errs.Conflict, path+" is there already; remove it or name another file")
-	}
 	o := &Output{path: path, format: f, now: now, saved: now(), at: outputState{Selects: selects}}
+	if err := o.free(); err != nil {
+		return nil, err
+	}
 	file, err := os.OpenFile(o.part(), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("making the file: %w", err)
 	}
 	o.file = file
-	if err := o.goOn(selects); err != nil {
-		return nil, errors.Join(err, file.Close())
+	o.lock = flock.New(o.part())
+	if err = o.alone(); err == nil {
+		err = o.goOn(selects)
+	}
+	if err != nil {
+		return nil, errors.Join(err, o.close())
 	}
 	o.buf = bufio.NewWriterSize(file, 256<<10)
 	o.w, err = NewWriter(f, o.buf, o.at.Bytes > 0)
 	if err != nil {
-		return nil, errors.Join(err, file.Close())
+		return nil, errors.Join(err, o.close())
 	}
 	return o, nil
 }
+
+// alone keeps others from writing to the same file, until it is closed. Some file systems have no locks.
+func (o *Output) alone() error {
+	if locked, err := o.lock.TryLock(); err == nil && !locked {
+		return errs.New(errs.Conflict, "another export is writing "+o.path+"; wait for its end or name another file")
+	}
+	return o.free()
+}
+
+// free refuses a name that a finished file has.
+func (o *Output) free() error {
+	if _, err := os.Lstat(o.path); err == nil {
+		return errs.New(errs.Conflict, o.path+" is there already; remove it or name another file")
+	}
+	return nil
+}
+
+// close closes the file and lets others have it.
+func (o *Output) close() error { return errors.Join(o.file.Close(), o.lock.Close()) }
 
 func (o *Output) part() string  { return o.path + ".part" }
 func (o *Output) state() string { return o.path + ".part.state" }
@@ -133,7 +159,7 @@ func (o *Output) Finish() error {
 	if err == nil {
 		err = o.flush()
 	}
-	if err = errors.Join(err, o.file.Close()); err != nil {
+	if err = errors.Join(err, o.close()); err != nil {
 		return err
 	}
 	if err := os.Rename(o.part(), o.path); err != nil {
@@ -151,7 +177,7 @@ func (o *Output) Leave() error {
 	if o.format != Parquet && !o.broken {
 		err = o.save()
 	}
-	return errors.Join(err, o.file.Close())
+	return errors.Join(err, o.close())
 }
 
 // writeState replaces a small file as a whole.

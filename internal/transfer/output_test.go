@@ -52,7 +52,7 @@ func TestOutputGoesOnAfterAKill(t *testing.T) {
 		if err := killed.buf.Flush(); err != nil { // in the file, but not known to be
 			t.Fatal(err)
 		}
-		killed.file.Close()
+		killed.close() // as its end does
 
 		second := create()
 		place, n := second.After()
@@ -99,6 +99,24 @@ func TestOutputOfAnotherSelectionBeginsAnew(t *testing.T) {
 		}
 	}
 	if got := idsIn(t, NDJSON, path+".part"); !slices.Equal(got, []string{"e001"}) {
+		t.Errorf("the file holds %v", got)
+	}
+}
+
+// TestTwoExportsDoNotShareAFile: the second would cut what the first has written.
+func TestTwoExportsDoNotShareAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events")
+	first, err := Create(path, NDJSON, "all", time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Create(path, NDJSON, "some", time.Now); !errs.Is(err, errs.Conflict) {
+		t.Errorf("the second: %v", err)
+	}
+	if err := errors.Join(first.Write(numbered(0, 3)), first.Finish()); err != nil {
+		t.Fatal(err)
+	}
+	if got := idsIn(t, NDJSON, path); len(got) != 3 {
 		t.Errorf("the file holds %v", got)
 	}
 }
