@@ -98,7 +98,7 @@ func (x Export) file(ctx context.Context, cfg Config, from peer, format transfer
 			return x.doneFile(total)
 		}
 	}
-	selects, err := x.selects(cfg)
+	selects, err := x.selects(cfg, format)
 	if err != nil {
 		return err
 	}
@@ -109,6 +109,9 @@ func (x Export) file(ctx context.Context, cfg Config, from peer, format transfer
 	place, n := out.After()
 	n, err = x.copy(ctx, from, store.Position(place), n, total, out.Write)
 	if err != nil {
+		if format != transfer.Parquet {
+			fmt.Fprintf(x.Log, "%s.part is not whole; the same command, run again, goes on with it\n", x.Path)
+		}
 		return errors.Join(err, out.Leave())
 	}
 	if err := out.Finish(); err != nil {
@@ -117,16 +120,17 @@ func (x Export) file(ctx context.Context, cfg Config, from peer, format transfer
 	return x.done(n)
 }
 
-// selects tells one export from another: what is selected, and from where.
-func (x Export) selects(cfg Config) (string, error) {
-	source := databaseID(cfg) + " " + cfg.Data.Dir
+// selects tells one export from another: what is selected, from where, and how it is written.
+func (x Export) selects(cfg Config, format transfer.Format) (string, error) {
+	source := databaseID(cfg) + " " + absolute(cfg.Data.Dir)
 	if x.Remote.URL != "" {
 		source = x.Remote.URL
 	}
 	text, err := json.Marshal(struct {
 		Source string
+		Format transfer.Format
 		Filter store.Filter
-	}{source, x.Filter})
+	}{source, format, x.Filter})
 	return string(text), err
 }
 

@@ -51,6 +51,9 @@ func (m Import) Run(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := m.keepsApart(cfg, same); err != nil {
+		return err
+	}
 	var from source
 	defer func() { err = errors.Join(err, from.close()) }()
 	if !same { // what cannot be read is found before anything is started
@@ -63,7 +66,11 @@ func (m Import) Run(ctx context.Context, cfg Config) (err error) {
 			return err
 		}
 	}
-	to, err := m.Remote.or(func() (peer, error) { return openPeer(ctx, cfg, m.Log, true) })
+	target := cfg
+	if same { // the totals of metrics are taken over; counted anew, they would lack what is gone, and stay
+		target.Statistics.Metrics = nil
+	}
+	to, err := m.Remote.or(func() (peer, error) { return openPeer(ctx, target, m.Log, true) })
 	if err != nil {
 		return err
 	}
@@ -147,11 +154,30 @@ func (m Import) inPlace(cfg Config) (bool, error) {
 	return true, nil
 }
 
+// keepsApart refuses to read or to fill the embedded database of a directory whose service has its events
+// elsewhere. In place it is read again for as long as it takes.
+func (m Import) keepsApart(cfg Config, same bool) error {
+	if m.Remote.URL == "" && cfg.Database.URL == "" {
+		if err := notElsewhere(cfg.Data.Dir); err != nil {
+			return err
+		}
+	}
+	if m.From == "" || isPostgres(m.From) {
+		return nil
+	}
+	if !same {
+		if err := notElsewhere(m.From); err != nil {
+			return err
+		}
+	}
+	return hasEvents(m.From)
+}
+
 // emptyJournal stores in the embedded database what the journal holds, and has the journal forget
 // it. The target would store it all anew, and with it events that were deleted since.
 func (m Import) emptyJournal(ctx context.Context, cfg Config) (err error) {
 	source := m.embedded(cfg)
-	source.Data.Dir = m.From
+	source.Data.Dir, source.Statistics = m.From, cfg.Statistics // what is stored now counts in metrics, too
 	from, err := openPeer(ctx, source, m.Log, true)
 	if err != nil {
 		return err
@@ -197,7 +223,7 @@ func (m Import) open(ctx context.Context, cfg Config, same bool) (source, error)
 		in, s.share, s.closes = f, shareOf(f), append(s.closes, f.Close)
 	}
 	if s.rows, err = transfer.NewReader(format, in); err != nil {
-		return source{}, errors.Join(err, s.close())
+		return source{}, errors.Join(fmt.Errorf("reading %s: %w", m.Path, err), s.close())
 	}
 	s.closes = append(s.closes, s.rows.Close)
 	if r, ok := s.rows.(interface{ Rows() int64 }); ok {
@@ -212,9 +238,6 @@ func (m Import) fromService(ctx context.Context, cfg Config, same bool) (source,
 	if isPostgres(m.From) {
 		other.Data.Dir, other.Database.URL = filepath.Join(cfg.Data.Dir, "no-service"), m.From
 	} else {
-		if _, err := os.Stat(m.From); err != nil {
-			return source{}, fmt.Errorf("opening the other service: %w", err)
-		}
 		other.Data.Dir = m.From
 	}
 	var from peer
@@ -295,17 +318,25 @@ func (m Import) run(ctx context.Context, cfg Config, from *source, to peer) erro
 	return err
 }
 
+// absolute is a path that means the same from everywhere.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
 // identity tells one import from another.
 func (m Import) identity(cfg Config) string {
-	to := databaseID(cfg) + " " + cfg.Data.Dir
+	to := databaseID(cfg) + " " + absolute(cfg.Data.Dir)
 	if m.Remote.URL != "" {
 		to = m.Remote.URL
 	}
-	size := int64(-1)
-	if info, err := os.Stat(m.Path); err == nil {
-		size = info.Size()
+	from := absolute(m.Path)
+	if info, err := os.Stat(m.Path); err == nil { // a file that was mended is another one, also where its size is the same
+		from += fmt.Sprintf(" of %d bytes, changed at %s", info.Size(), info.ModTime().UTC().Format(time.RFC3339Nano))
 	}
-	return fmt.Sprintf("%s of %d bytes to %s", m.Path, size, to)
+	return from + " to " + to
 }
 
 // settle waits until what was taken in is stored.

@@ -1,11 +1,14 @@
 package app
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/gofrs/flock"
+
+	"github.com/tidemark-obs/tidemark/internal/errs"
 )
 
 // lockDir makes the data directory and takes it for this process alone. The lock ends with the
@@ -31,8 +34,28 @@ func (c *Config) HasData() error {
 	if c.Database.URL != "" {
 		return nil
 	}
-	if _, err := os.Stat(c.Data.Dir); err != nil {
-		return fmt.Errorf("there is no data directory %s; name the service's with --data.dir", c.Data.Dir)
+	if err := notElsewhere(c.Data.Dir); err != nil {
+		return err
+	}
+	return hasEvents(c.Data.Dir)
+}
+
+// hasEvents is nil where a service had its events in a data directory.
+func hasEvents(dir string) error {
+	if _, err := os.Stat(dir); err != nil {
+		return fmt.Errorf("there is no data directory %s; name the service's", dir)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "tidemark.duckdb")); err != nil {
+		return fmt.Errorf("no service has its events in %s; name the service's data directory", dir)
+	}
+	return nil
+}
+
+// notElsewhere refuses the embedded database of a data directory whose service has its events in
+// PostgreSQL. There is none, or the one from before a move; and what waits in the journal would go there.
+func notElsewhere(dir string) error {
+	if last := lastOrigin(dir); last != nil && *last != sha256.Sum256(nil) {
+		return errs.New(errs.Conflict, "the service of "+dir+" has its events in PostgreSQL, not in the data directory; name that database, with --database.url or --from")
 	}
 	return nil
 }

@@ -10,11 +10,13 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/pgtest"
 	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/store"
+	"github.com/tidemark-obs/tidemark/internal/transfer"
 )
 
 // fill sends events of every kind to a running service and works on some of them.
@@ -149,6 +151,37 @@ func TestMovingThroughRunningServices(t *testing.T) {
 	out.Reset()
 	if err := (Export{Filter: some, Remote: over, Out: &out, Log: io.Discard}).Run(t.Context(), Default()); err != nil || strings.Count(out.String(), "\n") != 86 || strings.Contains(out.String(), `"n1"`) {
 		t.Errorf("with conditions: %v, %d events", err, strings.Count(out.String(), "\n"))
+	}
+	out.Reset()
+	if err := (Export{Filter: store.Filter{Tags: []string{"z", "x,y"}}, Remote: over, Out: &out, Log: io.Discard}).Run(t.Context(), Default()); err != nil || strings.Count(out.String(), "\n") != 2_498 {
+		t.Errorf("of a tag with a comma: %v, %d events", err, strings.Count(out.String(), "\n"))
+	}
+	many := store.Filter{Tags: strings.Split(strings.Repeat("t", 30), "")}
+	if err := (Export{Filter: many, Remote: over, Out: io.Discard, Log: io.Discard}).Run(t.Context(), Default()); err == nil || !strings.Contains(err.Error(), "tags are more than") {
+		t.Errorf("what a service refuses is not told: %v", err)
+	}
+}
+
+// TestMovesAreToldApart: an export goes on in a file only, and an import from a state, that is its own.
+func TestMovesAreToldApart(t *testing.T) {
+	cfg, seen := testConfig("data"), map[string]bool{}
+	note := func(id string, err error) {
+		ok(t, err)
+		if seen[id] {
+			t.Errorf("two moves are %s", id)
+		}
+		seen[id] = true
+	}
+	for range 2 {
+		t.Chdir(t.TempDir()) // where data is another directory
+		for _, f := range transfer.Formats {
+			note(Export{}.selects(cfg, f))
+		}
+		for i := range 2 { // the same file, mended
+			ok(t, os.WriteFile("in.csv", []byte("event_name\n"), 0o600))
+			ok(t, os.Chtimes("in.csv", time.Unix(int64(i), 0), time.Unix(int64(i), 0)))
+			note(Import{Path: "in.csv"}.identity(cfg), nil)
+		}
 	}
 }
 

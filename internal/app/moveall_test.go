@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidemark-obs/tidemark/internal/event"
+	"github.com/tidemark-obs/tidemark/internal/ingest"
 	"github.com/tidemark-obs/tidemark/internal/pgtest"
 	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
@@ -105,6 +107,44 @@ func answers(t *testing.T, a *App, key string) (all []map[string]any) {
 		all = append(all, answer)
 	}
 	return all
+}
+
+// TestAMoveKeepsTotalsOfMetrics has counted events that are gone, and has others in its journal.
+func TestAMoveKeepsTotalsOfMetrics(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.Statistics.Metrics = []Metric{{Event: "buy"}}
+	a := start(t, cfg, Options{})
+	for i := range 5 {
+		call(t, a, "POST", "/api/analytics/track", fmt.Sprintf(`{"event": "buy", "event_id": "b%d"}`, i))
+	}
+	call(t, a, "POST", "/api/analytics/flush", "")
+	call(t, a, "DELETE", "/api/analytics/events/b0", "")
+	stop(t, a)
+	leaveInJournal(t, cfg, `{"event": "buy", "event_id": "late"}`)
+
+	cfg.Database.URL = pgtest.URL(t)
+	for range 2 {
+		ok(t, Import{From: cfg.Data.Dir, Log: io.Discard}.Run(t.Context(), cfg))
+	}
+	b := start(t, cfg, Options{})
+	proctest.Eventually(t, time.Minute, "the totals", func() error {
+		if text := scrapeText(t, b); !strings.Contains(text, "\ntidemark_event_buy_total 6") {
+			return fmt.Errorf("metrics: %s", text)
+		}
+		return nil
+	})
+}
+
+// leaveInJournal leaves an event in the journal, as a service does that is killed.
+func leaveInJournal(t *testing.T, cfg Config, raw string) {
+	t.Helper()
+	a, err := New(cfg, Options{Log: io.Discard})
+	ok(t, err)
+	ok(t, a.take(t.Context(), a.lock, a.startTelemetry, a.openStore, a.openJournal, a.makeRooms, a.load))
+	items := make([]ingest.Item, 1)
+	items[0].Warnings, items[0].Err = a.live.DecodeMoved([]byte(raw), &items[0].Event)
+	_, err = a.pipeline.Submit(t.Context(), event.Analytics, items)
+	ok(t, errors.Join(err, items[0].Err, a.Stop(t.Context())))
 }
 
 // TestAServiceMovesWithAllItHas moves a service whose oldest events have expired, with a destination that

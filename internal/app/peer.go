@@ -38,11 +38,12 @@ type peer interface {
 }
 
 // openPeer opens the service of a configuration. While one runs on its data directory, that one is
-// asked. Otherwise the parts that store work here; to read a PostgreSQL database, the database alone.
+// asked. Otherwise the parts that store work here; to read a PostgreSQL database, the database alone, unless
+// the directory has the journal of events that are to be stored there.
 // Nothing is delivered to destinations, which the journal keeps for the service, and nothing expires
 // or ceases to be declared: who copies events does not mean that.
 func openPeer(ctx context.Context, cfg Config, log io.Writer, write bool) (peer, error) {
-	if !write && cfg.Database.URL != "" && !inUse(cfg.Data.Dir) {
+	if !write && cfg.Database.URL != "" && !inUse(cfg.Data.Dir) && !feeds(cfg) {
 		s, err := openStore(ctx, cfg, true, newLogger(log, cfg.Log.Format, slog.LevelWarn), nil)
 		if err != nil {
 			return nil, err
@@ -64,6 +65,12 @@ func openPeer(ctx context.Context, cfg Config, log io.Writer, write bool) (peer,
 		return nil, err
 	}
 	return &partsPeer{storePeer{a.store}, a}, nil
+}
+
+// feeds reports whether a data directory has a journal whose events go to a configuration's PostgreSQL.
+func feeds(cfg Config) bool {
+	last := lastOrigin(cfg.Data.Dir)
+	return cfg.Journal.URL == "" && last != nil && *last == sha256.Sum256([]byte(cfg.Database.URL))
 }
 
 // databasePath is where, on the socket, a service tells which database it uses.

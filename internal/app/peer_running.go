@@ -9,13 +9,16 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/event/eventjson"
 	"github.com/tidemark-obs/tidemark/internal/httpapi"
+	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/store"
 	"github.com/tidemark-obs/tidemark/internal/transfer"
 )
@@ -168,18 +171,24 @@ func filterQuery(f store.Filter) (url.Values, error) {
 	if f.Processed != nil {
 		q.Set("processed", strconv.FormatBool(*f.Processed))
 	}
+	conditions := slices.Clone(f.Where)
+	tags, _ := question.ParseField("tags")
 	for _, tag := range f.Tags {
-		q.Add("tags", tag)
+		if strings.Contains(tag, ",") || strings.TrimSpace(tag) != tag { // the parameter would divide or trim it
+			conditions = append(conditions, question.Condition{Field: tags, Op: question.Contains, Value: question.Value{Kind: question.Text, Text: tag}})
+		} else {
+			q.Add("tags", tag)
+		}
 	}
 	for name, at := range map[string]time.Time{"start_date": f.Start, "end_date": f.End} {
 		if !at.IsZero() {
 			q.Set(name, at.UTC().Format(time.RFC3339Nano))
 		}
 	}
-	if len(f.Where) == 0 {
+	if len(conditions) == 0 {
 		return q, nil
 	}
-	where, err := json.Marshal(f.Where)
+	where, err := json.Marshal(conditions)
 	q.Set("where", string(where))
 	return q, err
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
+	"github.com/tidemark-obs/tidemark/internal/pgtest"
 	"github.com/tidemark-obs/tidemark/internal/proctest"
 	"github.com/tidemark-obs/tidemark/internal/transfer"
 )
@@ -111,6 +112,30 @@ func TestAnImportEmptiesTheJournal(t *testing.T) {
 	})
 	if err := p.close(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// What waits in a journal belongs into the database of its service: an export from there has it, and
+// nobody takes it into an embedded database, which is none or the one from before a move.
+func TestCommandsKeepToTheServicesDatabase(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.Database.URL = pgtest.URL(t)
+	stop(t, start(t, cfg, Options{}))
+	leaveInJournal(t, cfg, `{"event": "late", "event_id": "late"}`)
+	forgotten := cfg
+	forgotten.Database.URL = ""
+	into := testConfig(t.TempDir())
+	for name, err := range map[string]error{
+		"what reads":     forgotten.HasData(),
+		"an import":      Import{Path: "-", In: strings.NewReader("{}"), Log: io.Discard}.Run(t.Context(), forgotten),
+		"an import from": Import{From: cfg.Data.Dir, Log: io.Discard}.Run(t.Context(), into),
+	} {
+		if !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "in PostgreSQL") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if list := everything(t, cfg); len(list) != 1 || list[0].ID != "late" {
+		t.Errorf("an export has %v", list)
 	}
 }
 

@@ -26,6 +26,17 @@ type remembered struct {
 	last   map[string][]byte // what each file holds
 }
 
+// lastOrigin is the database that the service of a data directory had last, as sha256 of its URL; nil
+// where nobody knows.
+func lastOrigin(dir string) *[sha256.Size]byte {
+	var m memory[json.RawMessage]
+	text, err := os.ReadFile(filepath.Join(dir, keysName))
+	if err != nil || json.Unmarshal(text, &m) != nil {
+		return nil
+	}
+	return &m.Origin
+}
+
 func remember(s *store.Store, cfg Config, logger *slog.Logger) *remembered {
 	return &remembered{
 		Store: s, dir: cfg.Data.Dir, origin: sha256.Sum256([]byte(cfg.Database.URL)),
@@ -33,10 +44,12 @@ func remember(s *store.Store, cfg Config, logger *slog.Logger) *remembered {
 	}
 }
 
+const keysName = "last-keys.json"
+
 // Keys returns the access keys.
 func (r *remembered) Keys(ctx context.Context) ([]store.Key, error) {
 	keys, err := r.Store.Keys(ctx)
-	return recall(r, "last-keys.json", keys, err)
+	return recall(r, keysName, keys, err)
 }
 
 // LoadSettings returns the document of run-time settings.

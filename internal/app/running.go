@@ -90,11 +90,18 @@ func refusal(res *http.Response) error {
 	case http.StatusInternalServerError:
 		kind = errs.Internal
 	}
-	var p struct{ Title, Detail string }
+	var p struct {
+		Title, Detail string
+		Errors        []struct{ Location, Message string }
+	}
 	if err := json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(&p); err != nil || p.Title == "" {
 		return errs.New(kind, "the running service answered "+res.Status)
 	}
-	return errs.New(kind, fmt.Sprintf("the running service answered: %s: %s", p.Title, p.Detail))
+	said := fmt.Sprintf("the running service answered: %s: %s", p.Title, p.Detail)
+	for _, e := range p.Errors {
+		said += "; " + e.Location + " " + e.Message
+	}
+	return errs.New(kind, said)
 }
 
 // call asks for a JSON document; answer may be nil.
