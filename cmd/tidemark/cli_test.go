@@ -10,6 +10,7 @@ import (
 
 // TestWhatIsWrongIsSaidInOneLine has commands that cannot do what they are told, and leave nothing behind.
 func TestWhatIsWrongIsSaidInOneLine(t *testing.T) {
+	empty := t.TempDir()
 	none := filepath.Join(t.TempDir(), "none")
 	tests := []struct {
 		name string
@@ -17,11 +18,16 @@ func TestWhatIsWrongIsSaidInOneLine(t *testing.T) {
 		want string
 	}{
 		{"an export of nothing", []string{"export"}, "there is no data directory " + none},
+		{"an import from nothing", []string{"import", "--from", none + "/x"}, "there is no data directory " + none},
+		{"an import from an empty directory", []string{"import", "--from", empty}, "no service has its events in " + empty},
 		{"maintenance of nothing", []string{"maintenance"}, "there is no data directory " + none},
 		{"keys of nothing", []string{"keys", "list"}, "there is no data directory " + none},
 		{"a key of nothing", []string{"keys", "revoke", "a"}, "there is no data directory " + none},
 		{"a condition without an operator", []string{"export", "--where", `[{"field": "event_name"}]`}, "--where/0/op "},
 		{"a condition on no field", []string{"export", "--where", `[{"field": "nobody", "op": "exists"}]`}, "--where/0/field "},
+		{"a type that is none", []string{"export", "--event_type", "pageview"}, "--event_type must be one of [page_view "},
+		{"a severity that is none", []string{"export", "--severity", "hgih"}, "--severity must be one of [low "},
+		{"an end before the start", []string{"export", "--start_date", "2026-02-01", "--end_date", "2026-01-01"}, "--end_date must be after --start_date"},
 		{"a day that is none", []string{"export", "--end_date", "yesterday"}, "--end_date must be a time"},
 	}
 	for _, tt := range tests {

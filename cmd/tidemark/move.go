@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/app"
+	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/store"
 	"github.com/tidemark-obs/tidemark/internal/transfer"
@@ -40,12 +42,18 @@ func (f *filters) filter() (store.Filter, error) {
 		EventType: f.EventType, EventName: f.EventName, UserID: f.UserID, SessionID: f.SessionID,
 		Severity: f.Severity, Processed: f.Processed, Tags: f.Tags,
 	}
-	var err error
+	err := errors.Join(known("event_type", f.EventType, event.Types), known("severity", f.Severity, event.Severities))
+	if err != nil {
+		return s, err
+	}
 	if s.Start, err = instant("start_date", f.StartDate); err != nil {
 		return s, err
 	}
 	if s.End, err = instant("end_date", f.EndDate); err != nil {
 		return s, err
+	}
+	if !s.Start.IsZero() && !s.End.IsZero() && !s.Start.Before(s.End) {
+		return s, errors.New("--end_date must be after --start_date")
 	}
 	p := question.Parser{Prefix: "--"}
 	s.Where = p.Where("where", []byte(f.Where))
@@ -53,6 +61,14 @@ func (f *filters) filter() (store.Filter, error) {
 		return s, errors.New(transfer.ReasonOf(err))
 	}
 	return s, nil
+}
+
+// known refuses what no event has: a slip of the pen would make an empty file.
+func known[T ~string](name, value string, all []T) error {
+	if value == "" || slices.Contains(all, T(value)) {
+		return nil
+	}
+	return fmt.Errorf("--%s must be one of %v", name, all)
 }
 
 func instant(name, text string) (time.Time, error) {
