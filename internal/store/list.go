@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -123,12 +124,10 @@ func (f *Filter) conditions(d dialect, args *arguments) ([]string, error) {
 	if f.UserID != "" {
 		list = append(list, d.ofUser(f.UserID, args))
 	}
-	switch { // written out, for the index of those that are
-	case f.Processed == nil:
-	case *f.Processed:
-		list = append(list, "processed")
-	default:
-		list = append(list, "NOT processed")
+	// Written out, as PostgreSQL has an index of those that are; compared, as DuckDB then leaves out parts of
+	// the table that have none.
+	if f.Processed != nil {
+		list = append(list, "processed = "+strconv.FormatBool(*f.Processed))
 	}
 	if len(f.Tags) > 0 {
 		tags, err := tagsText(f.Tags)

@@ -382,12 +382,13 @@ func (s *Store) fromRollups(ctx context.Context, db *sqlx.DB, m *measurement) (r
 // compileRolled makes the statement that counts a source, in the form of compile. Rows that cancel
 // each other are no group.
 func (m *measurement) compileRolled(c *compiler, source string) string {
-	const merge = "coalesce(sum(n), 0)"
+	// Sums of integers would be numerics here, which take PostgreSQL several times as long.
+	const merge, counted = "coalesce(sum(n), 0)", "sum(n::double precision)"
 	bucket, number, key := m.grouping(c)
 	where := strings.Join(append([]string{"true"}, c.where(m.where)...), " AND ")
 	top, ranked, joined := m.ranking(c, merge)
-	return "WITH part AS (SELECT " + bucket + " AS b, " + key + " AS k, sum(n) AS n, sum(sampled) AS sampled FROM " + source +
-		" WHERE " + where + " GROUP BY 1, 2 HAVING sum(n) <> 0)" + top +
-		", cells AS (" + ranked + ", (" + merge + ")::double precision AS value, sum(sampled)::bigint AS sampled FROM part" + joined +
+	return "WITH part AS (SELECT " + bucket + " AS b, " + key + " AS k, " + counted + " AS n, sum(sampled::double precision) AS sampled FROM " + source +
+		" WHERE " + where + " GROUP BY 1, 2 HAVING " + counted + " <> 0)" + top +
+		", cells AS (" + ranked + ", " + merge + " AS value, sum(sampled)::bigint AS sampled FROM part" + joined +
 		" GROUP BY 1, 2, 3) SELECT " + number + " AS number, rank, k, value, sampled FROM cells"
 }
