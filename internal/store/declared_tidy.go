@@ -151,8 +151,10 @@ func (s *Store) remake(ctx context.Context, ses session, all *declarations, toda
 		return err
 	}
 	hours := portions{}
-	if today.Before(from.Hour) { // its hours are not kept any more
-		hours, err = s.recountHours(ctx, ses, some, today, today.Add(day))
+	if today.Before(from.Hour) { // not all of its hours are kept any more
+		if hours, err = s.recountHours(ctx, ses, some, today, today.Add(day)); err == nil {
+			err = s.keepDeclared(ctx, ses, some, hour, hours.since(from.Hour))
+		}
 	} else if rows, asked := ses.QueryContext(ctx, hoursOfDay(some.ids()), today); asked != nil {
 		err = asked
 	} else {

@@ -24,6 +24,7 @@ func declaredStories() []story {
 		{"the most frequent values of many", manyValues},
 		{"metadata that changes", declaredMetadata},
 		{"what outlives events", declaredOutlives},
+		{"a deletion on the day that hours are kept from", declaredHoursBegin},
 		{"what is deleted leaves nothing behind", declaredErased},
 	}
 }
@@ -469,6 +470,33 @@ func declaredOutlives(b *bench) {
 	})
 	q.Span.Start = epoch.AddDate(0, 0, -49).Truncate(24 * time.Hour)
 	b.answers("of the events that are left", true, func() { b.nearSeries(q, w.events) })
+}
+
+// declaredHoursBegin deletes an event of a day of which only the later hours are kept: the day's numbers are
+// made anew from its events, and these hours stay.
+func declaredHoursBegin(b *bench) {
+	b.cfg.Keep = store.Keep{Hour: 5 * day}
+	b.declares(declared.Config{Numbers: []declared.NumberConfig{{Property: "amount"}}})
+	border := epoch.Add(-5 * day).Truncate(time.Hour)
+	midnight := border.Truncate(day)
+	var list []event.Event
+	for h := range 24 {
+		e := at(fmt.Sprint(h), midnight.Add(time.Duration(h)*time.Hour+time.Minute).Sub(epoch))
+		e.Properties = event.Object(fmt.Sprintf(`{"amount":%d}`, h+1))
+		list = append(list, e)
+	}
+	b.commit(list...)
+	b.ok(b.store.TidyRollups(b.Context()))
+	for _, gone := range []int{20, 3} { // of an hour that is kept, and of one that is not
+		b.ok(b.store.Delete(b.Context(), fmt.Sprint(gone)))
+		list = slices.DeleteFunc(list, func(e event.Event) bool { return e.ID == fmt.Sprint(gone) })
+		b.ok(b.store.TidyRollups(b.Context()))
+		for _, start := range []time.Time{border, midnight} {
+			q := b.seriesOf("sum:amount", "", "")
+			q.Span.Start, q.Span.End, q.Interval = start, midnight.Add(day), question.Day
+			b.answers(fmt.Sprint("without ", gone), true, func() { b.nearSeries(q, list) })
+		}
+	}
 }
 
 // declaredErased looks for an erased person's property in every file of the database.
