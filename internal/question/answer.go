@@ -43,12 +43,15 @@ type Cell struct {
 // z95 is how many standard deviations hold 95 % of a normal distribution.
 const z95 = 1.959964
 
-// SampledBound is the Bound of a weighted count with this variance.
-func SampledBound(value, variance float64) float64 {
-	if value == 0 || variance <= 0 {
+// SampledBound is the Bound of a weighted count; drawn is the part of it that sampling has decided
+// about, with this variance. It is the further end of the score interval, which asks of each count what
+// variance that would have: where few persons were kept, the variance of these few is mostly too small.
+func SampledBound(value, drawn, variance float64) float64 {
+	if value == 0 || drawn <= 0 || variance <= 0 {
 		return 0
 	}
-	return z95 * math.Sqrt(variance) / math.Abs(value)
+	half := z95 * z95 * variance / drawn / 2
+	return (half + math.Sqrt(z95*z95*variance+half*half)) / math.Abs(value)
 }
 
 // note makes a value one that JSON has, and the answer's quality no better than the cell's.

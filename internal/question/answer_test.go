@@ -24,3 +24,25 @@ func TestAnswersHaveOnlyNumbersOfJSON(t *testing.T) {
 		}
 	}
 }
+
+// TestSampledBoundHoldsForFew: of 10 to 100 persons one in ten is kept, or one in two; the bound must hold in 95
+// of 100 cases of those in which somebody was kept at all.
+func TestSampledBoundHoldsForFew(t *testing.T) {
+	for _, of := range []struct {
+		rate    float64
+		persons int
+	}{{0.1, 10}, {0.1, 30}, {0.1, 100}, {0.5, 10}, {0.5, 30}} {
+		held, some, p := 0.0, 0.0, math.Pow(1-of.rate, float64(of.persons))
+		for kept := 1; kept <= of.persons; kept++ { // p is the chance that so many are kept
+			p *= float64(of.persons-kept+1) / float64(kept) * of.rate / (1 - of.rate)
+			n := float64(kept)
+			value, variance := n/of.rate, n*(1-of.rate)/of.rate/of.rate
+			if some += p; math.Abs(value-float64(of.persons)) <= question.SampledBound(value, value, variance)*value {
+				held += p
+			}
+		}
+		if held/some < 0.95 {
+			t.Errorf("%d persons at %v: the bound holds in %.1f of 100 cases", of.persons, of.rate, 100*held/some)
+		}
+	}
+}

@@ -64,6 +64,7 @@ type cellRow struct {
 	K        any             `db:"k"`
 	Value    sql.NullFloat64 `db:"value"`
 	Variance sql.NullFloat64 `db:"variance"`
+	Drawn    sql.NullFloat64 `db:"drawn"`   // the part of the value that the variance is about
 	Sampled  int64           `db:"sampled"` // events, where roll-ups answered
 	Lost     int64           `db:"lost"`    // ids that a sketch may count too much
 }
@@ -106,7 +107,7 @@ func (s *Store) measure(ctx context.Context, m *measurement) (cells []question.C
 		cell := question.Cell{Bucket: r.Number, Rank: r.Rank, Group: group}
 		if r.Value.Valid {
 			cell.Value = &r.Value.Float64
-			cell.Bound = question.SampledBound(r.Value.Float64, r.Variance.Float64)
+			cell.Bound = question.SampledBound(r.Value.Float64, r.Drawn.Float64, r.Variance.Float64)
 			if rolled && m.distinct() && r.Value.Float64 > 0 {
 				cell.Bound = rollup.IDsBound + float64(r.Lost)/r.Value.Float64
 			}
@@ -220,10 +221,10 @@ func (m *measurement) compile(c *compiler) string {
 	with += top
 	with += ", cells AS (" + ranked + ", (" + p.merge + ")::double precision AS value FROM part" + joined + " GROUP BY 1, 2, 3)"
 	if m.metric.Measure != question.Weighted {
-		return with + " SELECT " + number + " AS number, rank, k, value, 0::double precision AS variance FROM cells"
+		return with + " SELECT " + number + " AS number, rank, k, value FROM cells"
 	}
 	return with + variance(columns, from, ranked, joined) +
-		" SELECT " + number + " AS number, rank, k, value, variance FROM cells LEFT JOIN spread USING (b, rank)"
+		" SELECT " + number + " AS number, rank, k, value, variance, drawn FROM cells LEFT JOIN spread USING (b, rank)"
 }
 
 // grouping is what the events are grouped by, and the number of a bucket.
@@ -256,10 +257,10 @@ func (m *measurement) top(c *compiler, merge string) string {
 // person's events add is one draw: kept with probability p they count for 1/p each, and the
 // variance of the sum is estimated by the sum over persons of (the sum over their events of
 // sqrt(1-p)/p) squared. Where a person's events were sampled at different rates this errs on the
-// safe side.
+// safe side. Beside it is what all these events count for.
 func variance(columns, from, ranked, joined string) string {
 	return ", sampled AS (SELECT " + columns + ", coalesce(user_id, anonymous_id, session_id, event_id) AS who, " +
-		"sum(sqrt(1 - sample_rate) / sample_rate) AS s" + from + " AND sample_rate < 1 GROUP BY 1, 2, 3)" +
-		", persons AS (" + ranked + ", who, sum(s) AS s FROM sampled" + joined + " GROUP BY 1, 2, 3, 4)" +
-		", spread AS (SELECT b, rank, sum(s * s) AS variance FROM persons GROUP BY b, rank)"
+		"sum(sqrt(1 - sample_rate) / sample_rate) AS s, sum(1 / sample_rate) AS n" + from + " AND sample_rate < 1 GROUP BY 1, 2, 3)" +
+		", persons AS (" + ranked + ", who, sum(s) AS s, sum(n) AS n FROM sampled" + joined + " GROUP BY 1, 2, 3, 4)" +
+		", spread AS (SELECT b, rank, sum(s * s) AS variance, sum(n) AS drawn FROM persons GROUP BY b, rank)"
 }

@@ -63,11 +63,14 @@ func measure(m question.Metric, events []event.Event) (value *float64, bound flo
 }
 
 func weighted(events []event.Event) (*float64, float64) {
-	total := 0.0
+	total, sampled := 0.0, 0.0
 	drawn := map[string]float64{}
 	for i := range events {
 		e := &events[i]
 		total += 1 / e.SampleRate
+		if e.SampleRate < 1 {
+			sampled += 1 / e.SampleRate
+		}
 		person := cmp.Or(e.UserID, e.AnonymousID, e.SessionID, e.ID)
 		drawn[person] += math.Sqrt(1-e.SampleRate) / e.SampleRate
 	}
@@ -75,10 +78,12 @@ func weighted(events []event.Event) (*float64, float64) {
 	for _, s := range drawn {
 		variance += s * s
 	}
-	if total == 0 {
+	if sampled == 0 {
 		return &total, 0
 	}
-	return &total, 1.959964 * math.Sqrt(variance) / total
+	// The largest count that is 1.96 of its standard deviations away at most, as a share of the value.
+	b := 1.959964 * 1.959964 * variance / sampled
+	return &total, (b + math.Sqrt(b*b+4*1.959964*1.959964*variance)) / 2 / total
 }
 
 // group is the events of one value.
