@@ -90,6 +90,17 @@ var sandboxConstant = map[string][]int{
 	"replace": {2}, "regexp_replace": {2}, "array_to_string": {1}, "list_string_agg": {1}, "list_aggr": {1, 2}, "list_aggregate": {1, 2},
 }
 
+// sandboxPatterns are functions that compare a text with a pattern, by what stands for any characters in
+// it. They try all places for each of those but the last, one within the other: of a text of 1,000
+// characters that takes for ever where there are many, in one step that nothing can stop.
+var sandboxPatterns = map[string]string{
+	"~~": "%", "!~~": "%", "~~*": "%", "!~~*": "%", "~~~": "*",
+	"like_escape": "%", "not_like_escape": "%", "ilike_escape": "%", "not_ilike_escape": "%",
+}
+
+// maxPatternPlaces is how many of them a pattern may have before its end.
+const maxPatternPlaces = 2
+
 // serialized is what json_serialize_sql answers.
 type serialized struct {
 	Error      bool   `json:"error"`
@@ -218,6 +229,7 @@ func (s *sandbox) node(n map[string]any) {
 		}
 		s.constants(strings.ToLower(name), n)
 		s.distance(n)
+		s.pattern(strings.ToLower(name), n)
 	}
 	for _, key := range sortedKeys(n) {
 		s.walk(n[key])
@@ -251,6 +263,26 @@ func (s *sandbox) distance(n map[string]any) {
 	rows, ok := constant["value"].(float64)
 	if offset["class"] != "CONSTANT" || !ok || math.Abs(rows) > maxDistance {
 		s.refuseNode("looks at a row whose distance is not a number as it stands, or is too large", n)
+	}
+}
+
+// pattern refuses one that is computed, or takes too long. LIKE without a _ finds one part after the
+// other, and may have any.
+func (s *sandbox) pattern(name string, n map[string]any) {
+	wildcard, known := sandboxPatterns[name]
+	arguments, _ := n["children"].([]any)
+	if !known || len(arguments) < 2 {
+		return
+	}
+	argument, _ := arguments[1].(map[string]any)
+	constant, _ := argument["value"].(map[string]any)
+	text, _ := constant["value"].(string)
+	inParts := (name == "~~" || name == "!~~") && !strings.Contains(text, "_")
+	switch {
+	case argument["class"] != "CONSTANT":
+		s.refuseNode("compares with a pattern that is not a text as it stands", n)
+	case !inParts && strings.Count(strings.TrimRight(text, wildcard), wildcard) > maxPatternPlaces:
+		s.refuseNode("compares with a pattern that has "+wildcard+" in too many places; take regexp_matches", n)
 	}
 }
 
