@@ -117,7 +117,7 @@ func New(cfg Config, opt Options) (*App, error) {
 // Start opens everything in order and listens. What was started before a failure is stopped.
 func (a *App) Start(ctx context.Context) error {
 	began := time.Now()
-	err := a.take(ctx, a.lock, a.startTelemetry, a.makeAlerts, a.openStore, a.openJournal, a.makeRooms, a.bootstrap, a.startNotify,
+	err := a.take(ctx, a.checkAddress, a.lock, a.startTelemetry, a.makeAlerts, a.openStore, a.openJournal, a.makeRooms, a.bootstrap, a.startNotify,
 		a.runStoring, a.runDelivering, a.runLoops, a.openDoors, a.listen, a.startAlerts)
 	if err != nil {
 		return err

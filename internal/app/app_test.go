@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -136,12 +137,16 @@ func TestSecondProcessOnOneDirectoryIsRefused(t *testing.T) {
 func TestOpenDoorWithoutKeysIsRefused(t *testing.T) {
 	cfg := testConfig(t.TempDir())
 	cfg.Web.ListenAddress = "0.0.0.0:0"
-	a, err := New(cfg, Options{Log: io.Discard})
+	log := new(logBuffer)
+	a, err := New(cfg, Options{Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "tidemark keys create") {
 		t.Errorf("listening everywhere without keys: %v", err)
+	}
+	if strings.Contains(log.String(), "stopped") {
+		t.Errorf("the log of a service that never ran:\n%s", log)
 	}
 }
 
@@ -203,20 +208,24 @@ func TestKeysWhileTheServiceRunsAndWhileNot(t *testing.T) {
 	}
 }
 
-func TestAFailedStartDoesNotSayThatItStopped(t *testing.T) {
+// TestATakenAddressIsFoundFirst wants nothing to be made or migrated by a service that cannot serve, and one
+// that is started twice to be told of its directory.
+func TestATakenAddressIsFoundFirst(t *testing.T) {
 	taken := start(t, testConfig(t.TempDir()), Options{})
-	cfg := testConfig(t.TempDir())
-	cfg.Web.ListenAddress = taken.Addr().String()
-	log := new(logBuffer)
-	a, err := New(cfg, Options{Log: log})
-	if err != nil {
-		t.Fatal(err)
+	none := filepath.Join(t.TempDir(), "none")
+	for dir, want := range map[string]string{none: "--web.listen-address", taken.cfg.Data.Dir: "another process uses the data directory"} {
+		cfg := testConfig(dir)
+		cfg.Web.ListenAddress = taken.Addr().String()
+		a, err := New(cfg, Options{Log: io.Discard})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Start(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the address is taken, and the start says %v", err)
+		}
 	}
-	if err := a.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "--web.listen-address") {
-		t.Errorf("the address is taken, and the start says %v", err)
-	}
-	if strings.Contains(log.String(), "stopped") {
-		t.Errorf("the log of a service that never ran:\n%s", log)
+	if _, err := os.Stat(none); err == nil {
+		t.Error("the directory was made")
 	}
 }
 

@@ -21,6 +21,26 @@ const (
 	headerBytes   = 64 << 10
 )
 
+// checkAddress finds a taken address before anything is opened or migrated. The address is let go again: nobody
+// is to wait at a door that is not served yet.
+func (a *App) checkAddress(ctx context.Context) error {
+	if a.opt.Host != nil {
+		return nil
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Web.ListenAddress)
+	if err == nil {
+		return l.Close()
+	}
+	if inUse(a.cfg.Data.Dir) { // by the same service, started twice
+		return &inUseError{a.cfg.Data.Dir}
+	}
+	return cannotListen(err)
+}
+
+func cannotListen(err error) error {
+	return fmt.Errorf("listening: %w; choose another address with --web.listen-address", err)
+}
+
 // listen opens the address, and a socket in the data directory for whoever owns that directory:
 // the whole API with every scope, for the command line, and profiles.
 func (a *App) listen(ctx context.Context) error {
@@ -32,7 +52,7 @@ func (a *App) listen(ctx context.Context) error {
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Web.ListenAddress)
 	if err != nil {
-		return fmt.Errorf("listening: %w; choose another address with --web.listen-address", err)
+		return cannotListen(err)
 	}
 	a.addr = l.Addr()
 	a.serve(l, a.door, "web server")
