@@ -23,6 +23,7 @@ func TestWhatIsWrongIsSaidInOneLine(t *testing.T) {
 		{"maintenance of nothing", []string{"maintenance"}, "there is no data directory " + none},
 		{"keys of nothing", []string{"keys", "list"}, "there is no data directory " + none},
 		{"a key of nothing", []string{"keys", "revoke", "a"}, "there is no data directory " + none},
+		{"a look at the migrations of nothing", []string{"migrate", "--dry-run"}, "there is no data directory " + none},
 		{"a condition without an operator", []string{"export", "--where", `[{"field": "event_name"}]`}, "--where/0/op "},
 		{"a condition on no field", []string{"export", "--where", `[{"field": "nobody", "op": "exists"}]`}, "--where/0/field "},
 		{"a type that is none", []string{"export", "--event_type", "pageview"}, "--event_type must be one of [page_view "},

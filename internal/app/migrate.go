@@ -10,6 +10,11 @@ import (
 
 // Migrate brings the database to the current schema, or with dryRun only tells what that takes.
 func Migrate(ctx context.Context, cfg Config, dryRun bool, out, log io.Writer) (err error) {
+	if dryRun {
+		if err := cfg.HasData(); err != nil {
+			return err
+		}
+	}
 	release, err := lockEmbedded(cfg)
 	if err != nil {
 		return err
