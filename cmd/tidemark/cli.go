@@ -179,5 +179,17 @@ func (c *maintenanceCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	return app.Maintain(ctx, cfg, c.Compact, s.out, s.err)
+	return stopped(ctx, app.Maintain(ctx, cfg, c.Compact, s.out, s.err),
+		"what was deleted stays deleted; run the same command again for the rest")
+}
+
+// stopped says what a signal has left undone, in the place of an error that only says that there was one.
+func stopped(ctx context.Context, err error, left string) error {
+	switch {
+	case err == nil || ctx.Err() == nil:
+		return err
+	case errors.Is(err, context.Canceled):
+		return errors.New("stopped: " + left)
+	}
+	return fmt.Errorf("stopped: %s (%w)", left, err)
 }

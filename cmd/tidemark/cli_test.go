@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -41,5 +42,32 @@ func TestWhatIsWrongIsSaidInOneLine(t *testing.T) {
 				t.Error("the directory was made")
 			}
 		})
+	}
+}
+
+// TestAStoppedCommandSaysWhatItLeft has each begin when the signal has come.
+func TestAStoppedCommandSaysWhatItLeft(t *testing.T) {
+	dir := t.TempDir()
+	events, data := filepath.Join(dir, "events.ndjson"), filepath.Join(dir, "data")
+	if err := os.WriteFile(events, []byte(`{"event": "signup"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(t.Context(), []string{"import", events, "--data.dir", data}, io.Discard, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for want, args := range map[string][]string{
+		"--output":                          {"export"},
+		"events.csv is not written yet":     {"export", "--output", filepath.Join(dir, "events.csv")},
+		"nothing is taken in twice":         {"import", events},
+		"what was deleted stays deleted":    {"maintenance"},
+		"migrations that were applied stay": {"migrate"},
+		"before the service was ready":      {"serve", "--web.listen-address", "127.0.0.1:0"},
+	} {
+		err := run(ctx, append(args, "--data.dir", data), io.Discard, io.Discard)
+		if err == nil || !strings.HasPrefix(err.Error(), "stopped: ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", args, err, want)
+		}
 	}
 }

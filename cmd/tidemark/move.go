@@ -104,7 +104,16 @@ func (c *exportCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	return app.Export{Filter: f, Format: c.Format, Path: c.Output, Remote: c.remote(), Out: s.out, Log: s.err}.Run(ctx, cfg)
+	x := app.Export{Filter: f, Format: c.Format, Path: c.Output, Remote: c.remote(), Out: s.out, Log: s.err}
+	return stopped(ctx, x.Run(ctx, cfg), c.left())
+}
+
+// left is what an export that is stopped leaves behind.
+func (c *exportCmd) left() string {
+	if c.Output == "" {
+		return "what was written is not all there is; with --output, the same command goes on where it was"
+	}
+	return c.Output + " is not written yet; run the same command again, which goes on where it was (a Parquet file begins anew)"
 }
 
 type importCmd struct {
@@ -123,8 +132,10 @@ func (c *importCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	return app.Import{Path: c.File, From: c.From, Format: c.Format, State: c.State, Strict: c.Strict,
-		Remote: c.remote(), In: os.Stdin, Log: s.err}.Run(ctx, cfg)
+	m := app.Import{Path: c.File, From: c.From, Format: c.Format, State: c.State, Strict: c.Strict,
+		Remote: c.remote(), In: os.Stdin, Log: s.err}
+	return stopped(ctx, m.Run(ctx, cfg),
+		"what was accepted is kept and will be stored; run the same command again for the rest, nothing is taken in twice")
 }
 
 // moving is the configuration of a command that moves events, within the memory of a service.

@@ -27,7 +27,7 @@ func (s *serveCmd) Run(ctx context.Context, out streams) error {
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 	if err := a.Start(ctx); err != nil {
-		return err
+		return stopped(ctx, err, "before the service was ready")
 	}
 	fmt.Fprint(out.out, a.Greeting())
 	var failure error
@@ -60,5 +60,6 @@ func (m *migrateCmd) Run(ctx context.Context, s streams) error {
 	if err := cfg.Check(); err != nil {
 		return err
 	}
-	return app.Migrate(ctx, cfg, m.DryRun, s.out, s.err)
+	return stopped(ctx, app.Migrate(ctx, cfg, m.DryRun, s.out, s.err),
+		"migrations that were applied stay; run the same command again for the others")
 }
