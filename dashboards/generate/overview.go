@@ -120,8 +120,7 @@ func share(status, by, matchers string) string {
 	return `(` + some + ` or 0 * ` + all + `) / ` + all
 }
 
-// duration is a percentile of all requests but the live tail, which lasts as long as its reader
-// wants.
+// duration is a percentile of all requests.
 func duration(of string) string {
-	return `histogram_quantile(` + of + `, sum by (le) (rate(http_server_request_duration_seconds_bucket{@, http_route!="/api/analytics/events/tail"}[@])))`
+	return `histogram_quantile(` + of + `, sum by (le) (rate(http_server_request_duration_seconds_bucket{@}[@])))`
 }
