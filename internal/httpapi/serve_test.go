@@ -88,12 +88,11 @@ func TestUnmatchedRequests(t *testing.T) {
 		name         string
 	}{
 		{"GET", "/nowhere", 404, "", "GET unmatched"},
-		{"GET", "/", 404, "", "GET unmatched"},
 		{"GET", "/api/analytics/events/a/b", 404, "", "GET unmatched"},
 		{"GET", "/api/analytics/track", 405, "POST", "GET unmatched"},
 		{"PUT", "/api/analytics/events/x", 405, "DELETE, GET, HEAD, PATCH", "PUT unmatched"},
 		{"BREW", "/api/analytics/track", 405, "POST", "OTHER unmatched"},
-		{"BREW" + strings.Repeat("X", 50), "/", 404, "", "OTHER unmatched"},
+		{"BREW" + strings.Repeat("X", 50), "/nowhere", 404, "", "OTHER unmatched"},
 	} {
 		a := w.do(t, c.method, c.path, "")
 		a.problem(c.status)
@@ -112,6 +111,19 @@ func TestUnmatchedRequests(t *testing.T) {
 	}
 	if a := w.do(t, http.MethodHead, "/nowhere", ""); a.want(404).body != "" {
 		t.Errorf("HEAD answered with a body: %q", a.body)
+	}
+}
+
+// TestTheFrontPageLeadsOn follows every link of what a browser finds that opens the address.
+func TestTheFrontPageLeadsOn(t *testing.T) {
+	w := newWorld(t)
+	a := w.get(t, "/").want(200)
+	links := regexp.MustCompile(`href="([^"/][^"]*)"`).FindAllStringSubmatch(a.body, -1)
+	if kind := a.header.Get("Content-Type"); kind != "text/html; charset=utf-8" || len(links) < 5 {
+		t.Errorf("%d links on a page of type %s", len(links), kind)
+	}
+	for _, link := range links {
+		w.get(t, "/"+link[1]).want(200)
 	}
 }
 

@@ -80,8 +80,32 @@ func (s *Server) Close(ctx context.Context) error { return s.self.close(ctx) }
 // because too many waited.
 func (s *Server) RecordingsDropped() uint64 { return s.self.dropped.Load() }
 
-// registerMachine puts what programs read beside the API: metrics and the OpenAPI document.
+// front is what a browser finds that opens the address. Its links hold below any prefix.
+const front = `<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Tidemark</title>
+<h1>Tidemark</h1>
+<p>Where there are access keys, all but the last two of these pages want one.</p>
+<ul>
+<li><a href="api/analytics/events/recent">the latest events</a>
+<li><a href="api/analytics/events/stats">statistics</a>
+<li><a href="api/analytics/ledger">what became of all events</a>
+<li><a href="api/analytics/alerts">what is wrong, if anything</a>
+<li><a href="metrics">metrics</a>
+<li><a href="api/openapi.json">everything else: the OpenAPI document</a>
+<li><a href="-/ready">whether it is ready</a>
+</ul>
+</html>
+`
+
+// registerMachine puts what programs read beside the API: metrics and the OpenAPI document; and for who only has
+// the address, where to go on.
 func (s *Server) registerMachine() {
+	s.handle(route{method: http.MethodGet, path: "/", match: "/{$}", open: true},
+		func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			_, _ = w.Write([]byte(front)) // a client that left is no error of ours
+			return nil
+		})
 	s.handle(route{method: http.MethodGet, path: "/metrics", scope: access.Read},
 		func(w http.ResponseWriter, r *http.Request) error {
 			s.deps.Metrics.ServeHTTP(w, r)
