@@ -77,8 +77,11 @@ func (*postgres) month(shift string) (group, number string) {
 		"(extract(year FROM b) * 12 + extract(month FROM b) - 1)::bigint"
 }
 
+// quantile is computed of halves: between a very small and a very large value lies more than a number can be.
+// What has no half counts as 0.
 func (*postgres) quantile(percent int, x string) string {
-	return "percentile_cont(" + share(percent) + ") WITHIN GROUP (ORDER BY " + x + ")"
+	half := "CASE WHEN abs(" + x + ") < 1e-323 THEN 0 ELSE " + x + " / 2 END"
+	return "2 * percentile_cont(" + share(percent) + ") WITHIN GROUP (ORDER BY " + half + ")"
 }
 
 func (*postgres) microseconds(t string) string {

@@ -239,12 +239,12 @@ func everyCondition(b *bench) {
 // farNumbers asks about the largest numbers that events may have, and the smallest sample rate.
 func farNumbers(b *bench) {
 	large, rare := at("large", 0), at("rare", 0)
-	large.Properties, rare.SampleRate = event.Object(`{"n":1.7976931348623157e308,"small":5e-324}`), 1e-100
+	large.Properties, rare.SampleRate = event.Object(`{"n":1.7976931348623157e308,"small":5e-324,"far":1e308}`), 1e-100
 	larger := large
-	larger.ID = "larger"
+	larger.ID, larger.Properties = "larger", event.Object(`{"n":1.7976931348623157e308,"small":5e-324,"far":-1e308}`)
 	b.commit(large, larger, rare)
 	for text, want := range map[string]float64{
-		"weighted": 1e100, "max:n": math.MaxFloat64, "min:small": math.SmallestNonzeroFloat64, "p50:n": math.MaxFloat64, "sum:n": math.Inf(1), "avg:n": math.Inf(1),
+		"weighted": 1e100, "max:n": math.MaxFloat64, "min:small": math.SmallestNonzeroFloat64, "p50:n": math.MaxFloat64, "p50:far": 0, "p50:small": 0, "sum:n": math.Inf(1), "avg:n": math.Inf(1),
 	} {
 		q := &question.Breakdown{Span: question.Span{Start: epoch, End: epoch.Add(time.Hour), Zone: time.UTC}, Groups: 1, AsOf: epoch,
 			Metric: mustParse(b, func(p *question.Parser) question.Metric { return p.Metric("metric", text) }), By: question.Field{Column: question.EventName}}
@@ -257,7 +257,11 @@ func farNumbers(b *bench) {
 		}
 		b.ok(err)
 		_, unheard := json.Marshal(a)
-		if got := a.Rows[0].Metric; unheard != nil || got == nil || math.Abs(*got-want) > 1e-9*want {
+		slack := 1e-9 * want
+		if text == "p50:small" { // PostgreSQL halves it
+			slack = math.SmallestNonzeroFloat64
+		}
+		if got := a.Rows[0].Metric; unheard != nil || got == nil || math.Abs(*got-want) > slack {
 			b.Errorf("%s: %+v, %v, want %v", text, a, unheard, want)
 		}
 	}
