@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql/driver"
-	"errors"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -31,7 +30,7 @@ func (*postgres) orderErasure(ctx context.Context, ses session, exclusive bool) 
 }
 
 // lease takes a lock that ends with its connection.
-func (d *postgres) lease(ctx context.Context, admin *sqlx.DB, name string) (release func(), ok bool, err error) {
+func (*postgres) lease(ctx context.Context, admin *sqlx.DB, name string) (release func(), ok bool, err error) {
 	conn, err := onLive(ctx, admin, func(conn *sqlx.Conn) error {
 		return conn.GetContext(ctx, &ok, takeLease, name, leaseSpace)
 	})
@@ -44,15 +43,10 @@ func (d *postgres) lease(ctx context.Context, admin *sqlx.DB, name string) (rele
 	release = func() {
 		ctx, cancel := context.WithTimeout(context.Background(), grace)
 		defer cancel()
-		var held bool
-		if err := conn.GetContext(ctx, &held, dropLease, name, leaseSpace); err != nil {
-			d.cfg.Logger.Warn("release the lease of a stream", "error", err)
-		}
-		// The connection is closed and not returned to the pool: should the lock still be on it,
-		// it ends here.
-		if err := conn.Raw(func(any) error { return driver.ErrBadConn }); !errors.Is(err, driver.ErrBadConn) {
-			d.cfg.Logger.Warn("close the connection of a lease", "error", err)
-		}
+		// Then the connection is closed and not returned to the pool: should the lock still be on it, because
+		// the server is away or does not answer, it ends here.
+		_, _ = conn.ExecContext(ctx, dropLease, name, leaseSpace)
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 	}
 	return release, true, nil
 }
