@@ -117,12 +117,32 @@ type connector struct {
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
 	if err != nil {
-		return nil, err
+		return nil, refused(err)
 	}
 	if _, err := conn.(driver.ExecerContext).ExecContext(ctx, c.setup, nil); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return c.as(conn), nil
+}
+
+// refused tells a server that does not let the service in from one that is away: waiting does not mend that,
+// though somebody may, on the server.
+func refused(err error) error {
+	var e *pq.Error
+	detail := ""
+	switch {
+	case errors.Is(err, pq.ErrSSLNotSupported):
+		detail = "the database server speaks no TLS; where that is meant to be, add sslmode=disable to the database URL"
+	case !errors.As(err, &e):
+	case e.Code == "3D000":
+		detail = "the database server has no such database; create it, or correct the name in the database URL"
+	case strings.HasPrefix(string(e.Code), "28"):
+		detail = "the database server refuses the user or the password in the database URL; correct them, or let the user in on the server"
+	}
+	if detail == "" {
+		return err
+	}
+	return errs.Wrap(errs.Unavailable, detail, err)
 }
 
 // dialer makes connections that give up when an answer does not come: lib/pq itself waits for ever

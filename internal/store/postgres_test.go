@@ -162,6 +162,28 @@ func TestPostgresReplyLost(t *testing.T) {
 	wantStored(t, s, 101)
 }
 
+// TestPostgresThatRefusesIsNotAway wants who reads an error, or asks whether the service is ready, to be told what is
+// wrong with the URL.
+func TestPostgresThatRefusesIsNotAway(t *testing.T) {
+	t.Parallel()
+	pg := pgtest.Start(t)
+	right := pg.DSN("postgres")
+	for url, want := range map[string]string{
+		pg.DSN("nowhere"): "no such database",
+		strings.Replace(right, "//postgres:", "//nobody:", 1):               "refuses the user or the password",
+		strings.Replace(right, "@", "x@", 1):                                "refuses the user or the password",
+		strings.Replace(right, "sslmode=disable", "sslmode=verify-full", 1): "add sslmode=disable",
+	} {
+		s, err := store.Open(t.Context(), store.Config{URL: url})
+		must(t, err)
+		var e *errs.Error
+		if err := s.Ping(t.Context()); !errors.As(err, &e) || e.Kind != errs.Unavailable || !strings.Contains(e.Detail, want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+		must(t, s.Close())
+	}
+}
+
 // TestPostgresLeaseEndsWithItsHolder lets another take over, and fences the first.
 func TestPostgresLeaseEndsWithItsHolder(t *testing.T) {
 	t.Parallel()
