@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -60,19 +61,20 @@ func lay[T any](to *T, from *T) {
 // streams are where commands print.
 type streams struct {
 	out, err io.Writer
+	mode     fs.FileMode // of files that users ask for; 0 = as they are made
 }
 
 const description = `Tidemark takes in events and request timings, keeps every event it said yes to, and turns them into statistics, metrics and alerts.
 
 With nothing configured it listens on 127.0.0.1:8080 and keeps everything under ./data. Begin with: tidemark serve`
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args []string, s streams) error {
 	var c cli
 	exit := -1
 	parser, err := kong.New(&c,
 		kong.Name("tidemark"), kong.Description(description), kong.UsageOnError(),
-		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exit = code }),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(streams{stdout, stderr}),
+		kong.Writers(s.out, s.err), kong.Exit(func(code int) { exit = code }),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(s),
 	)
 	if err != nil {
 		return err

@@ -9,6 +9,8 @@ import (
 	"testing"
 )
 
+var quiet = streams{out: io.Discard, err: io.Discard}
+
 // TestWhatIsWrongIsSaidInOneLine has commands that cannot do what they are told, and leave nothing behind.
 func TestWhatIsWrongIsSaidInOneLine(t *testing.T) {
 	empty := t.TempDir()
@@ -34,7 +36,7 @@ func TestWhatIsWrongIsSaidInOneLine(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := run(t.Context(), append(tt.args, "--data.dir", none), io.Discard, io.Discard)
+			err := run(t.Context(), append(tt.args, "--data.dir", none), quiet)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %v, want one line with %q", err, tt.want)
 			}
@@ -52,7 +54,7 @@ func TestAStoppedCommandSaysWhatItLeft(t *testing.T) {
 	if err := os.WriteFile(events, []byte(`{"event": "signup"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := run(t.Context(), []string{"import", events, "--data.dir", data}, io.Discard, io.Discard); err != nil {
+	if err := run(t.Context(), []string{"import", events, "--data.dir", data}, quiet); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
@@ -65,7 +67,7 @@ func TestAStoppedCommandSaysWhatItLeft(t *testing.T) {
 		"migrations that were applied stay": {"migrate"},
 		"before the service was ready":      {"serve", "--web.listen-address", "127.0.0.1:0"},
 	} {
-		err := run(ctx, append(args, "--data.dir", data), io.Discard, io.Discard)
+		err := run(ctx, append(args, "--data.dir", data), quiet)
 		if err == nil || !strings.HasPrefix(err.Error(), "stopped: ") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", args, err, want)
 		}

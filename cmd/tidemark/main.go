@@ -20,7 +20,7 @@ func main() {
 		obey(signals, stop, os.Stderr)
 		os.Exit(1)
 	}()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	if err := run(ctx, os.Args[1:], streams{os.Stdout, os.Stderr, keepPrivate()}); err != nil {
 		fmt.Fprintln(os.Stderr, "tidemark:", err)
 		os.Exit(1)
 	}

@@ -104,7 +104,7 @@ func (c *exportCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	x := app.Export{Filter: f, Format: c.Format, Path: c.Output, Remote: c.remote(), Out: s.out, Log: s.err}
+	x := app.Export{Filter: f, Format: c.Format, Path: c.Output, Mode: s.mode, Remote: c.remote(), Out: s.out, Log: s.err}
 	return stopped(ctx, x.Run(ctx, cfg), c.left())
 }
 

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -73,3 +74,50 @@ func TestOneWishIsToldTwice(t *testing.T) {
 }
 
 var serves = regexp.MustCompile(`Tidemark serves http://(\S+)`)
+
+// TestFilesAreTheirOwnersAlone looks at all that a service makes in a directory that others may enter, and at what
+// a user has it write, which is as the user's files are.
+func TestFilesAreTheirOwnersAlone(t *testing.T) {
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	if err := os.Mkdir(data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p := proctest.New(t, "/bin/sh", asProgram+"=1")
+	p.Start("-c", `umask 022; exec "$0" "$@"`, os.Args[0], "serve", "--web.listen-address=127.0.0.1:0", "--data.dir", data)
+	p.Listens(serves)
+	n := 0
+	err := filepath.WalkDir(data, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == data {
+			return err
+		}
+		info, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) { // a temporary one
+			return nil
+		}
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s is %v", path, info.Mode())
+		}
+		n++
+		return err
+	})
+	if err != nil || n < 5 {
+		t.Errorf("%d files, %v", n, err)
+	}
+	if code := p.Stop(time.Minute); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	for _, name := range []string{"all.parquet", "all.csv"} {
+		p.Start("-c", `umask 022; exec "$0" "$@"`, os.Args[0], "export", "--data.dir", data, "--output", filepath.Join(dir, name))
+		if !p.Ends(time.Minute) || p.ExitCode() != 0 {
+			t.Fatal("the export failed")
+		}
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o644 {
+			t.Errorf("%s is %v", name, info.Mode())
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -25,8 +26,9 @@ type Remote struct {
 // Export is one export. Out and Log are where the events go without a path, and what is told.
 type Export struct {
 	Filter store.Filter
-	Format string // empty = by the file's ending, else ndjson
-	Path   string // empty = Out
+	Format string      // empty = by the file's ending, else ndjson
+	Path   string      // empty = Out
+	Mode   fs.FileMode // of the file at Path; 0 = as it is made
 	Remote Remote
 	Out    io.Writer
 	Log    io.Writer
@@ -54,7 +56,10 @@ func (x Export) Run(ctx context.Context, cfg Config) (err error) {
 	if x.Path == "" {
 		return x.stream(ctx, from, format, total)
 	}
-	return x.file(ctx, cfg, from, format, total)
+	if err := x.file(ctx, cfg, from, format, total); err != nil || x.Mode == 0 {
+		return err
+	}
+	return os.Chmod(x.Path, x.Mode)
 }
 
 // or is the peer at the remote's URL, or the other one where there is none.
