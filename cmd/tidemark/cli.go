@@ -24,6 +24,8 @@ type cli struct {
 	Import      importCmd      `cmd:"" help:"Take in events from a file, or all that another service has."`
 	Maintenance maintenanceCmd `cmd:"" help:"Keep the database within its bounds now."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
+
+	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
 }
 
 // common are the options of every command that touches the service's data.
@@ -75,6 +77,7 @@ func run(ctx context.Context, args []string, s streams) error {
 		kong.Name("tidemark"), kong.Description(description), kong.UsageOnError(),
 		kong.Writers(s.out, s.err), kong.Exit(func(code int) { exit = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(s),
+		kong.Vars{"version": "tidemark " + app.Version()},
 	)
 	if err != nil {
 		return err
@@ -83,7 +86,7 @@ func run(ctx context.Context, args []string, s streams) error {
 		args = []string{"--help"}
 	}
 	k, err := parser.Parse(args)
-	if exit == 0 { // --help was answered
+	if exit == 0 { // --help or --version was answered
 		return nil
 	}
 	if err != nil {

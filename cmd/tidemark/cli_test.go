@@ -73,3 +73,12 @@ func TestAStoppedCommandSaysWhatItLeft(t *testing.T) {
 		}
 	}
 }
+
+func TestTheVersionIsPrintedHoweverOneAsks(t *testing.T) {
+	for _, ask := range []string{"version", "--version"} {
+		var out strings.Builder
+		if err := run(t.Context(), []string{ask}, streams{out: &out, err: io.Discard}); err != nil || !strings.HasPrefix(out.String(), "tidemark ") {
+			t.Errorf("%s: %q, %v", ask, out.String(), err)
+		}
+	}
+}
