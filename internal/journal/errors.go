@@ -36,11 +36,11 @@ func errFull(cause error) error {
 }
 
 func errTooOld() error {
-	return overloaded("the journal holds events that have waited too long for the database", nil)
+	return overloaded("the journal holds events that have waited for the database longer than journal.max_age", nil)
 }
 
 func errDiskReserve() error {
-	return overloaded("the disk of the journal is nearly full", nil)
+	return overloaded("the disk of the journal is nearly full: less than journal.min_free_bytes is left", nil)
 }
 
 func errUnconfirmed(cause error) error {
