@@ -190,6 +190,9 @@ func (a *App) lock(context.Context) error {
 }
 
 func (a *App) openStore(ctx context.Context) error {
+	if err := a.cfg.forgotten(); err != nil && !a.command {
+		return err
+	}
 	s, err := openStore(ctx, a.cfg, a.command, a.logger, a.tracer("store"))
 	if err != nil {
 		return err

@@ -60,6 +60,15 @@ func notElsewhere(dir string) error {
 	return nil
 }
 
+// forgotten refuses a start that would make an embedded database beside a journal whose events belong into
+// PostgreSQL. One from before a move may be gone back to.
+func (c *Config) forgotten() error {
+	if c.Database.URL != "" || hasEvents(c.Data.Dir) == nil {
+		return nil
+	}
+	return notElsewhere(c.Data.Dir)
+}
+
 type inUseError struct{ dir string }
 
 func (e *inUseError) Error() string {

@@ -125,7 +125,10 @@ func TestCommandsKeepToTheServicesDatabase(t *testing.T) {
 	forgotten := cfg
 	forgotten.Database.URL = ""
 	into := testConfig(t.TempDir())
+	a, err := New(forgotten, Options{Log: io.Discard})
+	ok(t, err)
 	for name, err := range map[string]error{
+		"a start":        a.Start(t.Context()),
 		"what reads":     forgotten.HasData(),
 		"an import":      Import{Path: "-", In: strings.NewReader("{}"), Log: io.Discard}.Run(t.Context(), forgotten),
 		"an import from": Import{From: cfg.Data.Dir, Log: io.Discard}.Run(t.Context(), into),
