@@ -114,7 +114,7 @@ func (x Export) file(ctx context.Context, cfg Config, from peer, format transfer
 	place, n := out.After()
 	n, err = x.copy(ctx, from, store.Position(place), n, total, out.Write)
 	if err != nil {
-		if format != transfer.Parquet {
+		if format != transfer.Parquet && ctx.Err() == nil { // who stopped it says so
 			fmt.Fprintf(x.Log, "%s.part is not whole; the same command, run again, goes on with it\n", x.Path)
 		}
 		return errors.Join(err, out.Leave())

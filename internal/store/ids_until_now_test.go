@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/tidemark-obs/tidemark/internal/event"
-	"github.com/tidemark-obs/tidemark/internal/pgtest"
 	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/question/questiontest"
 	"github.com/tidemark-obs/tidemark/internal/store"
@@ -16,10 +15,7 @@ import (
 // do: its events need not be read, unless there are others behind them in that hour, nor the hours
 // of that day, unless there are others behind them in it.
 func TestIDsUntilNowAreNotReadFromEvents(t *testing.T) {
-	for name, cfg := range map[string]func(t *testing.T) store.Config{
-		"duckdb":   func(t *testing.T) store.Config { return store.Config{Dir: t.TempDir()} },
-		"postgres": func(t *testing.T) store.Config { return store.Config{URL: pgtest.URL(t)} },
-	} {
+	for name, cfg := range bothDatabases {
 		t.Run(name, func(t *testing.T) {
 			hour := time.Date(2025, 3, 4, 15, 0, 0, 0, time.UTC)
 			c := cfg(t)

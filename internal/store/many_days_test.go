@@ -8,7 +8,6 @@ import (
 
 	"github.com/tidemark-obs/tidemark/internal/declared"
 	"github.com/tidemark-obs/tidemark/internal/event"
-	"github.com/tidemark-obs/tidemark/internal/pgtest"
 	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/question/questiontest"
 	"github.com/tidemark-obs/tidemark/internal/rollup"
@@ -19,10 +18,7 @@ import (
 // months need them no more. So it is shown that those are read, over late events, deletions and days that
 // are filled later.
 func TestManyDaysAreReadAtOnce(t *testing.T) {
-	for name, cfg := range map[string]func(t *testing.T) store.Config{
-		"duckdb":   func(t *testing.T) store.Config { return store.Config{Dir: t.TempDir()} },
-		"postgres": func(t *testing.T) store.Config { return store.Config{URL: pgtest.URL(t)} },
-	} {
+	for name, cfg := range bothDatabases {
 		if testing.Short() && name == "postgres" {
 			continue // the same code reads both
 		}

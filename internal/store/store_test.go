@@ -10,6 +10,12 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/store/storetest"
 )
 
+// bothDatabases are the configurations of an empty database of each kind.
+var bothDatabases = map[string]func(t *testing.T) store.Config{
+	"duckdb":   func(t *testing.T) store.Config { return store.Config{Dir: t.TempDir()} },
+	"postgres": func(t *testing.T) store.Config { return store.Config{URL: pgtest.URL(t)} },
+}
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // The two suites go side by side: each waits for its database most of the time. A short run, as the
@@ -17,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // the same as with DuckDB.
 func TestDuckDB(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T) store.Config { return store.Config{Dir: t.TempDir()} })
+	storetest.Run(t, bothDatabases["duckdb"])
 }
 
 func TestPostgres(t *testing.T) {
@@ -26,5 +32,5 @@ func TestPostgres(t *testing.T) {
 	if testing.Short() {
 		run = storetest.RunWriting
 	}
-	run(t, func(t *testing.T) store.Config { return store.Config{URL: pgtest.URL(t)} })
+	run(t, bothDatabases["postgres"])
 }

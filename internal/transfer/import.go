@@ -152,11 +152,14 @@ const unreadable = "null"
 
 // explain says of rows that could not be read why: what took them in could not know.
 func (c *chunk) explain(refused []Refusal) []Refusal {
-	for i, row := 0, 0; i < len(refused); i++ {
-		for c.rows[row].Number != refused[i].Row {
-			row++
+	unread := map[int64]error{}
+	for _, row := range c.rows {
+		if row.Err != nil {
+			unread[row.Number] = row.Err
 		}
-		if err := c.rows[row].Err; err != nil {
+	}
+	for i := range refused {
+		if err := unread[refused[i].Row]; err != nil {
 			refused[i].Reason = ReasonOf(err)
 		}
 	}
