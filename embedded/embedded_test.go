@@ -15,16 +15,15 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/tidemark-obs/tidemark/embedded"
+	"github.com/tidemark-obs/tidemark/internal/leaktest"
 )
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("TIDEMARK_TEST_HOST"); dir != "" {
 		host(dir)
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 var quiet = slog.New(slog.DiscardHandler)

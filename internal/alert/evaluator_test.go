@@ -12,12 +12,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
+
+	"github.com/tidemark-obs/tidemark/internal/leaktest"
 )
 
 // TestAStopRightAfterTheStartEndsAll stops while the scraper is being told of its targets, at any
 // moment of that.
 func TestAStopRightAfterTheStartEndsAll(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leaktest.None(t, goleak.IgnoreCurrent())
 	cfg := testConfig(t.TempDir(), writeRules(t, levelRules))
 	for range 20 {
 		w := newWorld(t, cfg)

@@ -18,12 +18,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/prometheus/rules"
-	"go.uber.org/goleak"
 
+	"github.com/tidemark-obs/tidemark/internal/leaktest"
 	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // testConfig evaluates ten times a second. It scrapes less often: the interval is a scrape's time
 // limit as well, and a busy machine must not make one fail.

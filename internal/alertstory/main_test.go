@@ -11,8 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/tidemark-obs/tidemark/internal/leaktest"
 	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
@@ -29,10 +28,7 @@ func TestMain(m *testing.M) {
 		path := filepath.Join(dir, "service-under-test")
 		return path, proctest.Build(path)
 	})
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		os.RemoveAll(dir)
-		os.Exit(code)
-	}))
+	leaktest.Main(m, func() { os.RemoveAll(dir) })
 }
 
 // story begins a test that takes the real program, which a -short run has no time for. Stories run

@@ -14,8 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/tidemark-obs/tidemark/internal/leaktest"
 	"github.com/tidemark-obs/tidemark/internal/proctest"
 )
 
@@ -33,10 +32,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	program = builder(dir)
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		alive.Close()
-		os.Exit(code)
-	}))
+	leaktest.Main(m, func() { alive.Close() })
 }
 
 // tidy removes the workplace once its stdin closes and the guards of mounts and databases, who

@@ -3,12 +3,11 @@ package journal_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/tidemark-obs/tidemark/internal/journal/journaltest"
+	"github.com/tidemark-obs/tidemark/internal/leaktest"
 )
 
 func TestMain(m *testing.M) {
 	journaltest.NodeMain()
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }

@@ -8,12 +8,12 @@ import (
 	"testing"
 
 	_ "github.com/lib/pq"
-	"go.uber.org/goleak"
 
+	"github.com/tidemark-obs/tidemark/internal/leaktest"
 	"github.com/tidemark-obs/tidemark/internal/pgtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func open(t *testing.T, url string) *sql.DB {
 	t.Helper()

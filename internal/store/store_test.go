@@ -3,8 +3,7 @@ package store_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/tidemark-obs/tidemark/internal/leaktest"
 	"github.com/tidemark-obs/tidemark/internal/pgtest"
 	"github.com/tidemark-obs/tidemark/internal/store"
 	"github.com/tidemark-obs/tidemark/internal/store/storetest"
@@ -16,7 +15,7 @@ var bothDatabases = map[string]func(t *testing.T) store.Config{
 	"postgres": func(t *testing.T) store.Config { return store.Config{URL: pgtest.URL(t)} },
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // The two suites go side by side: each waits for its database most of the time. A short run, as the
 // one with the race detector is, asks PostgreSQL little: one question after the other, our code is
