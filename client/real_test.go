@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -71,7 +72,7 @@ func newService(t *testing.T) *service {
 		}
 		t.Skip("the repository of the service is not around this module")
 	}
-	s := &service{t: t, dir: t.TempDir(), logs: filepath.Join(t.TempDir(), "log")}
+	s := &service{t: t, dir: t.TempDir(), url: "http://" + ownAddress(t), logs: filepath.Join(t.TempDir(), "log")}
 	t.Cleanup(func() {
 		s.kill()
 		if text, err := os.ReadFile(s.logs); err == nil && t.Failed() {
@@ -82,7 +83,25 @@ func newService(t *testing.T) *service {
 	return s
 }
 
-// start runs the service and waits until it is ready: where it was before, if it was.
+// ownAddress is a loopback address where nobody listens, with a port that no kernel gives to who asks
+// for any: it is not somebody else's connection while the service is away.
+func ownAddress(t *testing.T) string {
+	t.Helper()
+	var failed error
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(20_000))
+		l, err := net.Listen("tcp", address)
+		if err == nil {
+			l.Close()
+			return address
+		}
+		failed = err
+	}
+	t.Fatal(failed)
+	return ""
+}
+
+// start runs the service and waits until it is ready.
 func (s *service) start() {
 	s.t.Helper()
 	built.Store(true)
@@ -90,16 +109,12 @@ func (s *service) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	address := "127.0.0.1:0"
-	if s.url != "" {
-		address = strings.TrimPrefix(s.url, "http://")
-	}
 	log, err := os.Create(s.logs)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer log.Close()
-	s.cmd = exec.Command(path, "serve", "--web.listen-address="+address, "--data.dir="+s.dir, "--log.format=json")
+	s.cmd = exec.Command(path, "serve", "--web.listen-address="+strings.TrimPrefix(s.url, "http://"), "--data.dir="+s.dir, "--log.format=json")
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "TIDEMARK_") {
@@ -115,9 +130,8 @@ func (s *service) start() {
 			s.t.Fatal(err)
 		}
 		for line := range strings.Lines(string(text)) {
-			var l struct{ Msg, Address string }
+			var l struct{ Msg string }
 			if json.Unmarshal([]byte(line), &l) == nil && l.Msg == "tidemark is ready" {
-				s.url = "http://" + l.Address
 				return true
 			}
 		}
