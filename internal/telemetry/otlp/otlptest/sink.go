@@ -156,7 +156,8 @@ func (s *Sink) Events() []*logpb.LogRecord {
 	return events
 }
 
-// Metrics returns the newest state of every metric that arrived, by name.
+// Metrics returns the newest state of every metric that arrived, by name: newest by its own time,
+// since a collector sends several exports at once and again what was not answered.
 func (s *Sink) Metrics() map[string]*metricpb.Metric {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,11 +165,30 @@ func (s *Sink) Metrics() map[string]*metricpb.Metric {
 	for _, r := range s.metrics {
 		for _, scope := range r.GetScopeMetrics() {
 			for _, m := range scope.GetMetrics() {
-				all[m.GetName()] = m
+				if taken(m) >= taken(all[m.GetName()]) {
+					all[m.GetName()] = m
+				}
 			}
 		}
 	}
 	return all
+}
+
+// taken is when a metric's points were taken, in nanoseconds; zero without a metric or points.
+func taken(m *metricpb.Metric) (at uint64) {
+	for _, p := range m.GetSum().GetDataPoints() {
+		at = max(at, p.GetTimeUnixNano())
+	}
+	for _, p := range m.GetGauge().GetDataPoints() {
+		at = max(at, p.GetTimeUnixNano())
+	}
+	for _, p := range m.GetHistogram().GetDataPoints() {
+		at = max(at, p.GetTimeUnixNano())
+	}
+	for _, p := range m.GetExponentialHistogram().GetDataPoints() {
+		at = max(at, p.GetTimeUnixNano())
+	}
+	return at
 }
 
 // Exports returns every export of metrics that arrived, oldest first.
