@@ -70,10 +70,8 @@ func TestLive(t *testing.T) {
 	})
 	t.Run("health check", func(t *testing.T) { s.healthCheck(t) })
 	t.Run("no warning", func(t *testing.T) {
-		for line := range strings.Lines(s.prometheus.Said()) {
-			if strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR") {
-				t.Error(line)
-			}
+		for _, line := range proctest.Complaints(s.prometheus.Said()) {
+			t.Error(line)
 		}
 	})
 }

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -51,10 +50,8 @@ func TestPrometheusScrapesWithoutAWarning(t *testing.T) {
 			if code := p.Stop(time.Minute); code != 0 {
 				t.Errorf("Prometheus ended with %d", code)
 			}
-			for line := range strings.Lines(p.Said()) {
-				if warning.MatchString(line) && !strings.Contains(line, "exiting gracefully") {
-					t.Errorf("Prometheus complains: %s", line)
-				}
+			for _, line := range proctest.Complaints(p.Said()) {
+				t.Errorf("Prometheus complains: %s", line)
 			}
 		})
 	}
@@ -73,8 +70,6 @@ func TestPromtoolFindsNothingAmiss(t *testing.T) {
 		})
 	}
 }
-
-var warning = regexp.MustCompile(`level=(?i:warn|error)`)
 
 // scraper is a running Prometheus.
 type scraper struct {
@@ -96,7 +91,7 @@ func startPrometheus(t *testing.T, program, features, config string) *scraper {
 // until asks until there is an answer with something in it.
 func (p *scraper) until(t *testing.T, query string) {
 	t.Helper()
-	proctest.Eventually(t, time.Minute, query+" has an answer", func() error {
+	proctest.Eventually(t, 3*time.Minute, query+" has an answer", func() error {
 		res, err := http.Get("http://" + p.addr + "/api/v1/" + query)
 		if err != nil {
 			return err
