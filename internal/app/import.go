@@ -222,7 +222,7 @@ func (m Import) open(ctx context.Context, cfg Config, same bool) (source, error)
 		}
 		in, s.share, s.closes = f, shareOf(f), append(s.closes, f.Close)
 	}
-	if s.rows, err = transfer.NewReader(format, in); err != nil {
+	if s.rows, err = transfer.NewFileReader(format, in); err != nil {
 		return source{}, errors.Join(fmt.Errorf("reading %s: %w", m.Path, err), s.close())
 	}
 	s.closes = append(s.closes, s.rows.Close)

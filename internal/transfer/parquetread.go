@@ -80,6 +80,11 @@ func (p *parquetReader) open() error {
 	if p.head, err = headOf(names); err != nil {
 		return err
 	}
+	for i, c := range p.head {
+		if t := s.Field(i).Type; !fits(c.kind, t) {
+			return errs.New(errs.Invalid, fmt.Sprintf("the column %q is of the type %s; write it as %s", c.name, t.Name(), wanted[c.kind]))
+		}
+	}
 	p.rows, err = r.GetRecordReader(context.Background(), nil, nil)
 	if err != nil {
 		return errs.Wrap(errs.Malformed, "the Parquet file cannot be read", err)
@@ -114,6 +119,34 @@ func (p *parquetReader) Next() (Row, error) {
 	return Row{Number: p.number, JSON: p.line.end()}, nil
 }
 
+// fits reports whether values of a type can be those of a column: otherwise each row would be refused by itself.
+func fits(k kind, t arrow.DataType) bool {
+	id := t.ID()
+	switch {
+	case id == arrow.STRING, id == arrow.LARGE_STRING, id == arrow.BINARY, id == arrow.NULL:
+		return true
+	case id == arrow.DICTIONARY:
+		return fits(k, t.(*arrow.DictionaryType).ValueType)
+	case t.Name() == "extension":
+		name := t.(arrow.ExtensionType).ExtensionName()
+		return name == "arrow.json" || name == "arrow.uuid" && k == text
+	case k == object:
+		return id == arrow.STRUCT || id == arrow.LIST || id == arrow.LARGE_LIST
+	case k == moment:
+		return id == arrow.TIMESTAMP || id == arrow.DATE32 || id == arrow.DATE64
+	case k == boolean:
+		return id == arrow.BOOL
+	case arrow.IsInteger(id), arrow.IsFloating(id), arrow.IsDecimal(id):
+		return true
+	}
+	return k == text && id == arrow.BOOL
+}
+
+// wanted are the types for the kinds of columns.
+var wanted = map[kind]string{
+	text: "text", moment: "a timestamp, a date or RFC 3339 text", object: "JSON text", number: "a number", boolean: "a boolean",
+}
+
 // cellOf is one value as text; empty where there is none.
 func cellOf(column arrow.Array, i int) string {
 	if column.IsNull(i) {
@@ -131,6 +164,10 @@ func cellOf(column arrow.Array, i int) string {
 	case *array.Timestamp:
 		unit := a.DataType().(*arrow.TimestampType).Unit
 		return timeText(a.Value(i).ToTime(unit).Truncate(time.Microsecond))
+	case *array.Date32:
+		return timeText(a.Value(i).ToTime())
+	case *array.Date64:
+		return timeText(a.Value(i).ToTime())
 	case *array.Float64:
 		return strconv.FormatFloat(a.Value(i), 'g', -1, 64)
 	case *array.Boolean:

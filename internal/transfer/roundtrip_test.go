@@ -9,12 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/extensions"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
@@ -391,6 +393,91 @@ func readAll(t *testing.T, name string) error {
 			return nil
 		} else if err != nil {
 			return err
+		}
+	}
+}
+
+// parquetOf is a file with event_name "a" and one more column, of one row.
+func parquetOf(t *testing.T, name string, column arrow.DataType, add func(array.Builder)) *os.File {
+	t.Helper()
+	s := arrow.NewSchema([]arrow.Field{{Name: "event_name", Type: arrow.BinaryTypes.String}, {Name: name, Type: column, Nullable: true}}, nil)
+	b := array.NewRecordBuilder(memory.DefaultAllocator, s)
+	b.Field(0).(*array.StringBuilder).Append("a")
+	add(b.Field(1))
+	f, err := os.Create(filepath.Join(t.TempDir(), "in.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	w, err := pqarrow.NewFileWriter(s, open{f}, nil, pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Write(b.NewRecordBatch()), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// TestAParquetColumnOfAnotherTypeIsRefusedAtOnce, and not in each of millions of rows.
+func TestAParquetColumnOfAnotherTypeIsRefusedAtOnce(t *testing.T) {
+	null := func(b array.Builder) { b.AppendNull() }
+	for _, c := range []struct {
+		name   string
+		column arrow.DataType
+		want   string
+	}{
+		{"timestamp", arrow.PrimitiveTypes.Int64, `the column "timestamp" is of the type int64; write it as a timestamp, a date or RFC 3339 text`},
+		{"received_at", arrow.PrimitiveTypes.Float64, `the column "received_at" is of the type float64`},
+		{"properties", arrow.MapOf(arrow.BinaryTypes.String, arrow.BinaryTypes.String), `the column "properties" is of the type map; write it as JSON text`},
+		{"event_id", &arrow.FixedSizeBinaryType{ByteWidth: 16}, `the column "event_id" is of the type fixed_size_binary; write it as text`},
+		{"user_id", arrow.ListOf(arrow.BinaryTypes.String), `the column "user_id" is of the type list`},
+		{"processed", arrow.PrimitiveTypes.Int8, `the column "processed" is of the type int8; write it as a boolean`},
+		{"sample_rate", arrow.FixedWidthTypes.Boolean, `the column "sample_rate" is of the type bool; write it as a number`},
+	} {
+		if _, err := NewReader(Parquet, parquetOf(t, c.name, c.column, null)); err == nil || !strings.HasPrefix(ReasonOf(err), c.want) {
+			t.Errorf("%s: %v, want %s", c.name, err, c.want)
+		}
+	}
+}
+
+// TestParquetColumnsOfOtherProgramsAreRead reads the types that other programs have for what an event has.
+func TestParquetColumnsOfOtherProgramsAreRead(t *testing.T) {
+	texts := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}
+	plan := arrow.StructOf(arrow.Field{Name: "plan", Type: arrow.BinaryTypes.String, Nullable: true})
+	for _, c := range []struct {
+		name   string
+		column arrow.DataType
+		value  string
+		want   string
+	}{
+		{"timestamp", arrow.FixedWidthTypes.Date32, "2026-03-01", `"2026-03-01T00:00:00.000000Z"`},
+		{"timestamp", arrow.FixedWidthTypes.Timestamp_s, "2026-03-01T10:00:00Z", `"2026-03-01T10:00:00.000000Z"`},
+		{"user_id", arrow.PrimitiveTypes.Int64, "7", `"7"`},
+		{"user_id", texts, "u", `"u"`},
+		{"event_id", extensions.NewUUIDType(), "0193c5a0-0000-7000-8000-000000000001", `"0193c5a0-0000-7000-8000-000000000001"`},
+		{"sample_rate", arrow.PrimitiveTypes.Float32, "0.5", `0.5`},
+		{"tags", arrow.ListOf(arrow.BinaryTypes.String), `["a"]`, `["a"]`},
+		{"properties", plan, `{"plan":"p"}`, `{"plan":"p"}`},
+	} {
+		r, err := NewReader(Parquet, parquetOf(t, c.name, c.column, func(b array.Builder) {
+			text := c.value
+			if text[0] != '{' && text[0] != '[' && c.column != arrow.PrimitiveTypes.Int64 && c.column != arrow.PrimitiveTypes.Float32 {
+				text = strconv.Quote(text)
+			}
+			if err := b.UnmarshalJSON([]byte("[" + text + "]")); err != nil {
+				t.Fatal(err)
+			}
+		}))
+		if err != nil {
+			t.Fatal(c.name, c.column, err)
+		}
+		want := `{"event_name":"a","` + c.name + `":` + c.want + "}"
+		if row, err := r.Next(); err != nil || string(row.JSON) != want {
+			t.Errorf("%s of the type %s: %s, %v; want %s", c.name, c.column, row.JSON, err, want)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }
