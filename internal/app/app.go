@@ -181,7 +181,7 @@ func (a *App) started(what string, stop func(context.Context) error) {
 }
 
 func (a *App) lock(context.Context) error {
-	release, err := lockDir(a.cfg.Data.Dir)
+	release, err := takeDir(a.cfg.Data.Dir)
 	if err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (a *App) lock(context.Context) error {
 }
 
 func (a *App) openStore(ctx context.Context) error {
-	if err := a.cfg.forgotten(); err != nil && !a.command {
+	if err := a.cfg.keepsToOneDatabase(); err != nil {
 		return err
 	}
 	s, err := openStore(ctx, a.cfg, a.command, a.logger, a.tracer("store"))

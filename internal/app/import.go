@@ -61,14 +61,18 @@ func (m Import) Run(ctx context.Context, cfg Config) (err error) {
 			return err
 		}
 	}
+	target := cfg
 	if same {
 		if err := m.emptyJournal(ctx, cfg); err != nil {
 			return err
 		}
-	}
-	target := cfg
-	if same { // the totals of metrics are taken over; counted anew, they would lack what is gone, and stay
-		target.Statistics.Metrics = nil
+		release, held := takeDir(cfg.Data.Dir)
+		if held != nil {
+			return held
+		}
+		target.Data.Dir = movingDir(cfg.Data.Dir)
+		defer func() { err = errors.Join(err, os.RemoveAll(target.Data.Dir), release()) }()
+		target.Statistics.Metrics = nil // their totals are taken over; counted anew, they would lack what is gone, and stay
 	}
 	to, err := m.Remote.or(func() (peer, error) { return openPeer(ctx, target, m.Log, true) })
 	if err != nil {
@@ -89,7 +93,10 @@ func (m Import) Run(ctx context.Context, cfg Config) (err error) {
 	if err := m.run(ctx, cfg, &from, to); err != nil || !same || !direct {
 		return err
 	}
-	return m.inherit(ctx, parts, from.store)
+	if err := m.inherit(ctx, parts, from.store); err != nil {
+		return err
+	}
+	return remember(parts.store, cfg, parts.app.logger).moved(ctx)
 }
 
 // inherit takes over what the service has beside its events, which are stored. Destinations that it
@@ -137,28 +144,28 @@ func (m Import) inPlace(cfg Config) (bool, error) {
 	if m.From == "" || isPostgres(m.From) || m.Remote.URL != "" {
 		return false, nil
 	}
-	from, err := filepath.Abs(m.From)
+	from, err := os.Stat(m.From)
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("there is no data directory %s; name the service's", m.From)
 	}
-	to, err := filepath.Abs(cfg.Data.Dir)
-	if err != nil || from != to {
-		return false, err
+	to, err := os.Stat(cfg.Data.Dir)
+	if err != nil || !os.SameFile(from, to) { // whatever links lead there
+		return false, nil
 	}
 	if cfg.Database.URL == "" {
 		return false, errs.New(errs.Invalid, "the source and the target are the same service")
 	}
-	if inUse(from) {
+	if inUse(m.From) {
 		return false, errs.New(errs.Conflict, "a service runs on "+m.From+"; stop it first, or give this command a --data.dir of its own")
 	}
 	return true, nil
 }
 
-// keepsApart refuses to read or to fill the embedded database of a directory whose service has its events
-// elsewhere. In place it is read again for as long as it takes.
+// keepsApart refuses to fill a database that is not that of the directory's service, and to read the embedded
+// one of a directory whose service has its events elsewhere. In place it is read again for as long as it takes.
 func (m Import) keepsApart(cfg Config, same bool) error {
-	if m.Remote.URL == "" && cfg.Database.URL == "" {
-		if err := notElsewhere(cfg.Data.Dir); err != nil {
+	if m.Remote.URL == "" && !same {
+		if err := cfg.keepsToOneDatabase(); err != nil {
 			return err
 		}
 	}
@@ -174,8 +181,12 @@ func (m Import) keepsApart(cfg Config, same bool) error {
 }
 
 // emptyJournal stores in the embedded database what the journal holds, and has the journal forget
-// it. The target would store it all anew, and with it events that were deleted since.
+// it. The target would store it all anew, and with it events that were deleted since. After a move the
+// journal is the target's.
 func (m Import) emptyJournal(ctx context.Context, cfg Config) (err error) {
+	if notElsewhere(cfg.Data.Dir) != nil {
+		return nil
+	}
 	source := m.embedded(cfg)
 	source.Data.Dir, source.Statistics = m.From, cfg.Statistics // what is stored now counts in metrics, too
 	from, err := openPeer(ctx, source, m.Log, true)

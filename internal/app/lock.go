@@ -2,6 +2,7 @@ package app
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -51,22 +52,48 @@ func hasEvents(dir string) error {
 	return nil
 }
 
+// keepsToOneDatabase refuses a database where the service of the data directory does not have its events: they
+// would be divided between two, and so would what the journal counts.
+func (c *Config) keepsToOneDatabase() error {
+	if c.Database.URL == "" {
+		return notElsewhere(c.Data.Dir)
+	}
+	last := lastOrigin(c.Data.Dir)
+	if last == nil || *last != sha256.Sum256(nil) || hasEvents(c.Data.Dir) != nil {
+		return nil
+	}
+	return errs.New(errs.Conflict, fmt.Sprintf("the service of %[1]s has its events in that directory; move them to PostgreSQL with "+
+		"tidemark import --from %[1]s --data.dir %[1]s --database.url URL, or name another --data.dir", c.Data.Dir))
+}
+
 // notElsewhere refuses the embedded database of a data directory whose service has its events in
 // PostgreSQL. There is none, or the one from before a move; and what waits in the journal would go there.
 func notElsewhere(dir string) error {
-	if last := lastOrigin(dir); last != nil && *last != sha256.Sum256(nil) {
-		return errs.New(errs.Conflict, "the service of "+dir+" has its events in PostgreSQL, not in the data directory; name that database, with --database.url or --from")
-	}
-	return nil
-}
-
-// forgotten refuses a start that would make an embedded database beside a journal whose events belong into
-// PostgreSQL. One from before a move may be gone back to.
-func (c *Config) forgotten() error {
-	if c.Database.URL != "" || hasEvents(c.Data.Dir) == nil {
+	last := lastOrigin(dir)
+	if last == nil || *last == sha256.Sum256(nil) {
 		return nil
 	}
-	return notElsewhere(c.Data.Dir)
+	said := "the service of " + dir + " has its events in PostgreSQL, not in the data directory; name that database, with --database.url or --from"
+	if hasEvents(dir) == nil {
+		said += ". What was there before they moved can be used in a directory of its own: copy tidemark.duckdb there, and tidemark.duckdb.wal where there is one"
+	}
+	return errs.New(errs.Conflict, said)
+}
+
+// movingDir is where a move in place has its journal, so that the service's own still fits its database when
+// the move is interrupted.
+func movingDir(dir string) string { return filepath.Join(dir, "moving") }
+
+// takeDir locks the data directory and removes what an interrupted move left there: copies of events that the
+// service has.
+func takeDir(dir string) (release func() error, err error) {
+	if release, err = lockDir(dir); err != nil {
+		return nil, err
+	}
+	if err := os.RemoveAll(movingDir(dir)); err != nil {
+		return nil, errors.Join(fmt.Errorf("removing what an interrupted move left: %w", err), release())
+	}
+	return release, nil
 }
 
 type inUseError struct{ dir string }

@@ -47,5 +47,11 @@ func lockEmbedded(cfg Config) (release func() error, err error) {
 	if cfg.Database.URL != "" {
 		return func() error { return nil }, nil
 	}
-	return lockDir(cfg.Data.Dir)
+	if release, err = lockDir(cfg.Data.Dir); err != nil {
+		return nil, err
+	}
+	if err := notElsewhere(cfg.Data.Dir); err != nil {
+		return nil, errors.Join(err, release())
+	}
+	return release, nil
 }

@@ -115,7 +115,7 @@ func TestAServiceMovesToPostgreSQL(t *testing.T) {
 	if status, answer := call(t, b, "GET", "/api/analytics/events/e1", ""); status != 200 || answer["processed"] != true {
 		t.Errorf("after the move: %d %v", status, answer)
 	}
-	if _, l := call(t, b, "GET", "/api/analytics/ledger", ""); l["lost"] != 0.0 || l["pending"] != 0.0 || l["accepted"].(float64) < 4_998 {
+	if _, l := call(t, b, "GET", "/api/analytics/ledger", ""); l["lost"] != 0.0 || l["pending"] != 0.0 {
 		t.Errorf("ledger %v", l)
 	}
 }
@@ -133,12 +133,16 @@ func TestMovingThroughRunningServices(t *testing.T) {
 	if _, l := call(t, b, "GET", "/api/analytics/ledger", ""); l["stored"] != 2_499.0 || l["lost"] != 0.0 {
 		t.Errorf("ledger %v", l)
 	}
-	if err := (Import{From: source.Data.Dir, Log: io.Discard}).Run(t.Context(), source); err == nil {
-		t.Error("a service was moved into itself")
+	link := filepath.Join(t.TempDir(), "link")
+	ok(t, os.Symlink(source.Data.Dir, link))
+	for _, from := range []string{source.Data.Dir, link} {
+		if err := (Import{From: from, Log: io.Discard}).Run(t.Context(), source); err == nil || !strings.Contains(err.Error(), "are the same service") {
+			t.Errorf("a service was moved into itself: %v", err)
+		}
 	}
 	elsewhere := source
 	elsewhere.Database.URL = "postgres://somewhere/else"
-	if err := (Import{Path: "-", In: strings.NewReader("{}"), Log: io.Discard}).Run(t.Context(), elsewhere); err == nil || !strings.Contains(err.Error(), "another database") {
+	if err := (Import{Path: "-", In: strings.NewReader("{}"), Log: io.Discard}).Run(t.Context(), elsewhere); err == nil || !strings.Contains(err.Error(), "has its events in that directory") {
 		t.Errorf("an import meant for PostgreSQL went to the embedded database: %v", err)
 	}
 	over := Remote{URL: "http://" + a.Addr().String()}

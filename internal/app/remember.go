@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -56,6 +57,22 @@ func (r *remembered) Keys(ctx context.Context) ([]store.Key, error) {
 func (r *remembered) LoadSettings(ctx context.Context) ([]byte, error) {
 	doc, err := r.Store.LoadSettings(ctx)
 	return recall(r, "last-settings.json", doc, err)
+}
+
+// moved notes that the service of the data directory has its events in this database from now on.
+func (r *remembered) moved(ctx context.Context) error {
+	keys, err := r.Store.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(memory[[]store.Key]{r.origin, keys})
+	if err == nil {
+		err = replaceFile(filepath.Join(r.dir, keysName), text)
+	}
+	if err != nil {
+		return fmt.Errorf("noting in the data directory that its events have moved: %w", err)
+	}
+	return nil
 }
 
 // memory is the form of the files.
