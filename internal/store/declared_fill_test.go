@@ -51,3 +51,46 @@ func TestDeletionsBeforeAnEventIsCounted(t *testing.T) {
 		})
 	}
 }
+
+// TestDeletionOnADayThatIsBeingCounted deletes an event of a day whose hours are not kept any more, after
+// the later half of the day was counted and before the earlier is. Both halves count once.
+func TestDeletionOnADayThatIsBeingCounted(t *testing.T) {
+	set, err := declared.New(declared.Config{Numbers: []declared.NumberConfig{{Property: "amount"}}}, "statistics")
+	must(t, err)
+	for name, cfg := range map[string]store.Config{"duckdb": {Dir: t.TempDir()}, "postgres": {URL: pgtest.URL(t)}} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+			cfg.Now, cfg.Declared, cfg.Keep = func() time.Time { return start.AddDate(0, 0, 7) }, set, store.Keep{Hour: 2 * 24 * time.Hour}
+			s := open(t, cfg)
+			batch := store.Batch{From: store.Cursor{Stream: "a"}}
+			commit := func(hours ...int) {
+				t.Helper()
+				batch.Events, batch.From.Seq, batch.Seq = nil, batch.Seq, batch.Seq+1
+				for _, h := range hours {
+					at := start.Add(time.Duration(h)*time.Hour + time.Minute)
+					batch.Events = append(batch.Events, event.Event{ID: fmt.Sprint(h), Name: "n", Type: event.Custom, Severity: event.Low,
+						SampleRate: 1, Timestamp: at, ReceivedAt: at, Properties: event.Object(fmt.Sprintf(`{"amount":%d}`, h))})
+				}
+				_, err := s.Commit(t.Context(), &batch)
+				must(t, err)
+			}
+			commit(3, 12)
+			store.DeclareAlone(t, s)
+			commit(15, 18)
+			must(t, s.Delete(t.Context(), "15"))
+			must(t, s.TidyRollups(t.Context()))
+
+			var p question.Parser
+			answered := store.AnsweredFromRollups(t, s)
+			got, err := s.Breakdown(t.Context(), &question.Breakdown{Span: question.Span{Start: start, End: start.AddDate(0, 0, 1), Zone: time.UTC},
+				Metric: p.Metric("", "sum:amount"), By: p.Grouping("", "event_name"), Groups: 10})
+			must(t, err)
+			if store.AnsweredFromRollups(t, s) == answered {
+				t.Error("it was not answered from roll-ups")
+			}
+			if len(got.Rows) != 1 || *got.Rows[0].Metric != 3+12+18 {
+				t.Errorf("%+v, want one row with the sum of the 3 events that are left, 33", got.Rows)
+			}
+		})
+	}
+}

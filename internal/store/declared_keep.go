@@ -225,6 +225,17 @@ func (p portions) since(from time.Time) portions {
 	return kept
 }
 
+// filled leaves out of hours what is added to their days when declarations have come to them.
+func (p portions) filled(all *declarations) {
+	for at, list := range p {
+		for i := range list {
+			if at.Before(all.list[i].Since) {
+				list[i] = byName{}
+			}
+		}
+	}
+}
+
 // days puts hours together.
 func (p portions) days(all *declarations) (portions, error) {
 	days := portions{}

@@ -153,6 +153,7 @@ func (s *Store) remake(ctx context.Context, ses session, all *declarations, toda
 	hours := portions{}
 	if today.Before(from.Hour) { // not all of its hours are kept any more
 		if hours, err = s.recountHours(ctx, ses, some, today, today.Add(day)); err == nil {
+			hours.filled(some)
 			err = s.keepDeclared(ctx, ses, some, hour, hours.since(from.Hour))
 		}
 	} else if rows, asked := ses.QueryContext(ctx, hoursOfDay(some.ids()), today); asked != nil {
