@@ -91,8 +91,11 @@ type declaredSet struct {
 
 const selectDeclarations = `SELECT id, spec, budget, since FROM declarations ORDER BY id`
 
-// declarations reads those that this transaction sees.
+// declarations reads those that this transaction sees, which is about to count.
 func (s *Store) declarations(ctx context.Context, ses session) (*declarations, error) {
+	if err := s.upToDate(ctx, ses); err != nil {
+		return nil, err
+	}
 	var list []declaration
 	if err := ses.SelectContext(ctx, &list, selectDeclarations); err != nil || len(list) == 0 {
 		return &declarations{}, err

@@ -55,6 +55,9 @@ func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (n int6
 		if err := ses.GetContext(ctx, &from, selectFloors+s.d.forUpdate()); err != nil {
 			return err
 		}
+		if err := s.upToDate(ctx, ses); err != nil {
+			return err
+		}
 		var missing sql.NullTime
 		if err := ses.GetContext(ctx, &missing, firstMissing); err != nil {
 			return err

@@ -205,3 +205,11 @@ func DropMarks(t *testing.T, s *Store) {
 		t.Fatal(err)
 	}
 }
+
+// MigratedByNewer makes it seem as if a newer version of this program had had the database.
+func MigratedByNewer(t testing.TB, s *Store) {
+	t.Helper()
+	if _, err := s.p.admin.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES ($1, true)", newestMigration()+1); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"sync"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/pressly/goose/v3"
 
 	"github.com/tidemark-obs/tidemark/internal/errs"
@@ -33,6 +35,9 @@ func (s *Store) Migrate(ctx context.Context, dryRun bool) (applied []string, err
 		applied = names(results)
 		return err
 	})
+	if err == nil {
+		err = s.ofNewer(ctx)
+	}
 	return applied, err
 }
 
@@ -64,6 +69,61 @@ func (s *Store) migration(ctx context.Context, fn func(pools, *goose.Provider) e
 		return fn(p, provider)
 	})
 }
+
+// ofNewer is an error where a newer version of this program has brought the database to a schema that
+// this one does not know.
+func (s *Store) ofNewer(ctx context.Context) error {
+	return s.use(ctx, func(p pools) error {
+		var exists bool
+		if err := p.admin.GetContext(ctx, &exists, hasVersionTable, versionTable); err != nil || !exists {
+			return err
+		}
+		newer, err := newerSchema(ctx, p.admin)
+		if err == nil && newer {
+			return errs.New(errs.Conflict, tooOld)
+		}
+		return err
+	})
+}
+
+// upToDate comes before a transaction counts or deletes what is counted, and after it has locked what it
+// changes. A newer version of this program may have begun to count otherwise meanwhile: from then on this
+// process does nothing with the database, and leaves what waits in its journal to its successor.
+func (s *Store) upToDate(ctx context.Context, ses session) error {
+	if s.d.alone() {
+		return nil
+	}
+	newer, err := newerSchema(ctx, ses)
+	if err == nil && newer {
+		s.outdated.Store(true)
+		return errOutdated
+	}
+	return err
+}
+
+const (
+	tooOld        = "the database has the schema of a newer version of this program; run that one"
+	schemaVersion = "SELECT max(version_id) FROM " + versionTable
+)
+
+var errOutdated = errs.New(errs.Unavailable, tooOld)
+
+func newerSchema(ctx context.Context, q sqlx.QueryerContext) (bool, error) {
+	var version int64
+	err := sqlx.GetContext(ctx, q, &version, schemaVersion)
+	return version > newestMigration(), err
+}
+
+// newestMigration is the version of the newest migration that this program has.
+var newestMigration = sync.OnceValue(func() (newest int64) {
+	_ = fs.WalkDir(migrations, ".", func(name string, _ fs.DirEntry, err error) error {
+		if version, parsed := goose.NumericComponent(name); parsed == nil {
+			newest = max(newest, version)
+		}
+		return err
+	})
+	return newest
+})
 
 // versionTable is where goose keeps what has been applied.
 const versionTable = goose.DefaultTablename

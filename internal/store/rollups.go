@@ -185,6 +185,12 @@ func (s *Store) eachCounted(ctx context.Context, ses session, query string, arg 
 
 // recount counts events as a change makes them that is to follow.
 func (s *Store) recount(ctx context.Context, ses session, ids []string, change func(e *counted)) error {
+	if err := s.d.changing(ctx, ses); err != nil {
+		return err
+	}
+	if err := s.upToDate(ctx, ses); err != nil {
+		return err
+	}
 	from, err := s.floors(ctx, ses)
 	if err != nil {
 		return err

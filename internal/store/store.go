@@ -125,6 +125,8 @@ type Store struct {
 	// broken is set when the database has given itself up (DuckDB does after a failed write of
 	// its log); the next caller opens it anew.
 	broken atomic.Bool
+	// outdated is set when a newer version of this program is found to have taken the database over.
+	outdated atomic.Bool
 	// writing is held for reading by transactions and for writing where there may be none.
 	writing sync.RWMutex
 	// erased are the erasures as last read.
@@ -193,6 +195,9 @@ func (s *Store) use(ctx context.Context, fn func(p pools) error) error {
 	defer s.mu.RUnlock()
 	if s.closed {
 		return errs.New(errs.Unavailable, "the database is closed")
+	}
+	if s.outdated.Load() {
+		return errOutdated
 	}
 	err := fn(s.p)
 	if err == nil {

@@ -106,6 +106,9 @@ func (s *Store) lockFloors(ctx context.Context, ses session) (*floors, error) {
 	if err := ses.SelectContext(ctx, &found, query); err != nil || len(found) == 0 {
 		return nil, err
 	}
+	if err := s.upToDate(ctx, ses); err != nil {
+		return nil, err
+	}
 	s.known.Store(&found[0])
 	return &found[0], nil
 }
