@@ -19,6 +19,8 @@ type backend interface {
 	check() error
 	// room refuses n more bytes where the disk has none to spare.
 	room(n int) error
+	// roomToPurge refuses where the disk has no room for what a purge writes.
+	roomToPurge() error
 	// settle puts on disk what JetStream leaves to the file system after a write.
 	settle() error
 	// exclusive tells whether this process alone writes to the stream.

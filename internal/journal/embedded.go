@@ -138,9 +138,10 @@ func judge(ask func() *server.HealthStatus) error {
 	return fmt.Errorf("embedded JetStream: %s", health.Error)
 }
 
-func (m *embedded) room(n int) error { return m.disk.room(n) }
-func (m *embedded) settle() error    { return m.disk.syncNewFiles() }
-func (m *embedded) exclusive() bool  { return true }
+func (m *embedded) room(n int) error   { return m.disk.room(n) }
+func (m *embedded) roomToPurge() error { return m.disk.roomToPurge() }
+func (m *embedded) settle() error      { return m.disk.syncNewFiles() }
+func (m *embedded) exclusive() bool    { return true }
 
 // forget removes what a broken server notes of the stream when it ends. That may count a message
 // which is not in the files: the next server would leave a gap for it, at which readers end, and

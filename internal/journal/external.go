@@ -106,10 +106,11 @@ func (x *external) adopt(_ context.Context, _ jetstream.JetStream, info *jetstre
 	return nil
 }
 
-func (x *external) check() error    { return nil }
-func (x *external) room(int) error  { return nil }
-func (x *external) settle() error   { return nil }
-func (x *external) exclusive() bool { return false }
+func (x *external) check() error       { return nil }
+func (x *external) room(int) error     { return nil }
+func (x *external) roomToPurge() error { return nil }
+func (x *external) settle() error      { return nil }
+func (x *external) exclusive() bool    { return false }
 
 func (x *external) close() {
 	if x.nc != nil {

@@ -3,6 +3,7 @@ package journal_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -234,4 +235,47 @@ func TestDiskReserve(t *testing.T) {
 	free()
 	journaltest.Eventually(t, "the journal takes events again", func() bool { return c.append(t.Context(), j, 100) == nil })
 	c.verify(t, j)
+}
+
+// TestPurgingOnAFullDisk: JetStream, purging on a disk that is full, would wait for itself for ever. It is
+// asked again when there is room.
+func TestPurgingOnAFullDisk(t *testing.T) {
+	dir, free := smallDisk(t, 24<<20, 1)
+	j := openJournal(t, func(c *journal.Config) { c.Dir, c.MinFree = dir, 1 })
+	c := newClient()
+	for range 1000 { // the marks of so many that are purged take more than a page
+		if err := c.append(t.Context(), j, 10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fill(t, filepath.Join(filepath.Dir(dir), "ballast"))
+	stored := j.LastAppended()
+	if err := j.Settle(t.Context(), stored, stored-100); !errs.Is(err, errs.Unavailable) {
+		t.Errorf("purging on a full disk: %v", err)
+	}
+	free()
+	journaltest.Eventually(t, "stored events are purged", func() bool { return j.Settle(t.Context(), stored, stored-100) == nil })
+	journaltest.Eventually(t, "the journal takes events again", func() bool { return c.append(t.Context(), j, 10) == nil })
+	first := j.State().FirstSeq
+	if first != stored-99 {
+		t.Errorf("the journal begins at %d of %d", first, stored)
+	}
+	c.since(first).verify(t, j)
+}
+
+// fill makes a file take all the room that its disk has.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for chunk := 1 << 20; chunk > 0; {
+		if _, err := f.Write(make([]byte, chunk)); errors.Is(err, syscall.ENOSPC) {
+			chunk /= 2
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
 }

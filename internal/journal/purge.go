@@ -22,6 +22,9 @@ func (j *Journal) Settle(ctx context.Context, stored, upTo uint64) error {
 		return err
 	}
 	if keep := j.status.settledUpTo(stored, min(stored, upTo)); keep > 0 {
+		if err := j.backend.roomToPurge(); err != nil {
+			return err
+		}
 		if err := l.stream.Purge(ctx, jetstream.WithPurgeSequence(keep)); err != nil {
 			return unavailable("purging the journal", err)
 		}

@@ -22,6 +22,10 @@ const (
 	probeBytes   = 4 << 10    // one page
 	rewriteBytes = 256 << 10
 
+	// purgeBytes is more than JetStream writes to purge: marks of what it forgets in a block file, or that
+	// file anew.
+	purgeBytes = 8 << 20
+
 	// clockTick is more than the coarsest step in which file systems note times.
 	clockTick = 50 * time.Millisecond
 )
@@ -35,7 +39,12 @@ type volume struct {
 	synced  time.Time // modification time of msgs when it was last synced; zero = sync again
 }
 
+// newVolume keeps a reserve of minFree bytes, none if that is negative, and else at least what purging
+// takes: a journal that had filled the disk would keep it full.
 func newVolume(dir, msgs string, minFree int64) *volume {
+	if minFree >= 0 {
+		minFree = max(minFree, purgeBytes)
+	}
 	return &volume{dir: filepath.Clean(dir), msgs: filepath.Clean(msgs), minFree: minFree}
 }
 
@@ -50,6 +59,20 @@ func (v *volume) room(n int) error {
 	}
 	if u.Free < uint64(v.minFree)+uint64(n) {
 		return errDiskReserve()
+	}
+	return nil
+}
+
+// roomToPurge refuses where the disk has no room for what JetStream writes when it purges. Where such a
+// write fails it waits for a lock of its own for ever (nats-server 2.15), and nothing ends that but the
+// end of the process.
+func (v *volume) roomToPurge() error {
+	u, err := disk.Usage(v.dir)
+	if err != nil {
+		return unavailable("the disk of the journal does not answer", err)
+	}
+	if u.Free < purgeBytes {
+		return unavailable("the disk of the journal has no room to purge", nil)
 	}
 	return nil
 }
