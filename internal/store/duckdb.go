@@ -82,7 +82,11 @@ func (d *duck) open(ctx context.Context) (pools, error) {
 		// A page of 1,000 events reads the wide columns of those rows only.
 		"late_materialization_max_rows": {"1001"},
 	}
-	connector, err := duckdb.NewConnector(filepath.Join(dir, "tidemark.duckdb")+"?"+settings.Encode(), duckSession(temp))
+	source := filepath.Join(dir, "tidemark.duckdb") + "?" + settings.Encode()
+	connector, err := duckdb.NewConnector(source, duckSession(temp))
+	if err != nil && d.cutLog(dir, err) {
+		connector, err = duckdb.NewConnector(source, duckSession(temp))
+	}
 	if err != nil {
 		return pools{}, errs.Wrap(errs.Unavailable, "the database file cannot be opened", err)
 	}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -187,5 +188,45 @@ func TestDuckDBSweeps(t *testing.T) {
 	defer s.Close()
 	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
 		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// TestDuckDBAfterAPowerCut has logs whose ends never reached the disk, where the file system shows zeros.
+func TestDuckDBAfterAPowerCut(t *testing.T) {
+	dir := t.TempDir()
+	w := newWriter(t, open(t, store.Config{Dir: dir}))
+	for range 3 {
+		must(t, w.commit(t.Context()))
+	}
+	zeros := make([]byte, 3*4096)
+	begun := append([]byte{0x50, 0x46, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8}, bytes.Repeat([]byte{9}, 100)...) // an entry of 18,000 bytes
+	for name, c := range map[string]struct {
+		end   [][]byte
+		opens bool
+	}{
+		"zeros":                      {[][]byte{zeros}, true},
+		"few zeros":                  {[][]byte{zeros[:16]}, true},
+		"an entry without its end":   {[][]byte{begun, zeros, zeros}, true},
+		"something behind the zeros": {[][]byte{zeros, {1}}, false},
+		"another entry's checksum":   {[][]byte{{1, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			copied := t.TempDir()
+			must(t, os.CopyFS(copied, os.DirFS(dir)))
+			f, err := os.OpenFile(filepath.Join(copied, "tidemark.duckdb.wal"), os.O_APPEND|os.O_WRONLY, 0)
+			must(t, err)
+			_, err = f.Write(bytes.Join(c.end, nil))
+			must(t, errors.Join(err, f.Close()))
+			s, err := store.Open(t.Context(), store.Config{Dir: copied})
+			if !c.opens {
+				wantUnavailable(t, err)
+				return
+			}
+			must(t, err)
+			defer s.Close()
+			wantStored(t, s, w.sent)
+			w := &writer{s: s, g: storetest.NewGenerator(2, time.Now()), cursor: w.cursor}
+			must(t, w.commit(t.Context()))
+		})
 	}
 }
