@@ -300,7 +300,7 @@ func TestStopCutsOffWhoIsSlow(t *testing.T) {
 	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
 		t.Fatalf("%q, %v", line, err) // from here on the request is under way
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // half of it for who is slow
 	defer cancel()
 	if err := a.Stop(ctx); err != nil {
 		t.Error(err)

@@ -263,7 +263,7 @@ func TestMetricStoreDiskFull(t *testing.T) {
 			return nil
 		})
 		b.awaitYes(t, 5000)
-		s.awaitReady(30 * time.Second)
+		s.awaitReady(3 * time.Minute)
 		s.Kill() // it starts on the full disk as well
 		s.start()
 		b.awaitYes(t, 2000)

@@ -31,7 +31,7 @@ func TestCommitReplyLost(t *testing.T) {
 			b.awaitYes(t, 1000)
 			p.arm(at)
 			want := int64(pick(8, 50))
-			proctest.Eventually(t, 300*time.Second, "connections reset", func() error {
+			proctest.Eventually(t, pick(5*time.Minute, 15*time.Minute), "connections reset", func() error {
 				if n := p.cuts.Load(); n < want {
 					return fmt.Errorf("%d of %d", n, want)
 				}

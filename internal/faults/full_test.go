@@ -17,7 +17,7 @@ import (
 
 // TestJournalDiskFull fills the journal's disk under load. Events are refused with 503 while it is
 // full, none of those is stored, and the service recovers by itself when there is room again.
-// The journal refuses in time, with its reserve or when the next message would not fit;
+// The journal refuses in time, with its reserve or with the least that it keeps;
 // TestWriteErrors has the disk that is full all the same.
 func TestJournalDiskFull(t *testing.T) {
 	story(t)

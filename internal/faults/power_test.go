@@ -106,10 +106,25 @@ func (p *plug) cut() {
 		p.copy(from.mountPoint(), p.mountPoint())
 		return
 	}
-	p.copy(from.file(), p.file())
+	p.snapshot(from.file(), p.file())
 	if _, err := image(p.t, p.file(), p.mountPoint()); err != nil {
 		p.t.Fatalf("mounting the disk after the power cut: %v", err)
 	}
+}
+
+// snapshot copies an image as it is at one moment. The kernel goes on writing what the frozen process
+// gave it, and a copy that has an early block from before such a write and a late one from after it is
+// what no power cut leaves. One that equals the image when it is complete has no such mixture.
+func (p *plug) snapshot(from, to string) {
+	p.t.Helper()
+	var err error
+	for range 20 {
+		p.copy(from, to)
+		if err = exec.Command("cmp", "--silent", from, to).Run(); err == nil {
+			return
+		}
+	}
+	p.t.Fatalf("the disk does not hold still: %v", err)
 }
 
 func (p *plug) copy(from, to string) {

@@ -28,7 +28,7 @@ type Config struct {
 	Dir           string              // directory of the embedded one; nobody else may use it
 	MaxBytes      int64               // bound of the stream; 0 = DefaultMaxBytes
 	MaxAge        time.Duration       // nothing new while the oldest unsettled message is older; 0 = DefaultMaxAge
-	MinFree       int64               // embedded: nothing new while the disk has less free; 0 = DefaultMinFree, < 0 = no reserve
+	MinFree       int64               // embedded: nothing new while the disk has less free; 0 = DefaultMinFree, < 0 = no reserve, else at least 8 MiB
 	AppendTimeout time.Duration       // how long one append may take; 0 = DefaultAppendTimeout
 	Replicas      int                 // external, when the stream is made; 0 = 3 in a cluster, else 1
 	Writer        string              // id of this process, a fresh one at each start; empty = made here
