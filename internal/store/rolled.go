@@ -296,27 +296,29 @@ func (p piece) buckets(args *arguments) string {
 	return "width = " + strconv.Itoa(int(p.width/time.Second)) + " AND bucket >= " + args.bind(p.from) + " AND bucket < " + args.bind(p.to)
 }
 
-// freshRows is a condition on the fresh rows of all pieces, empty where none is of buckets. Whole
-// buckets follow each other without a gap, and a fresh row that begins in one of them is no wider.
+// freshRows is a condition on the fresh rows of all pieces, empty where none is of buckets. A fresh row
+// that begins in one of these is no wider. They follow each other without a gap, but for the day that
+// hours are kept from: of its beginning events are read.
 func freshRows(list []piece, args *arguments) string {
-	var from, to time.Time
-	some := false
+	var times []piece
 	for _, p := range list {
-		if p.width == 0 {
-			continue
+		last := len(times) - 1
+		switch {
+		case p.width == 0:
+		case last >= 0 && times[last].to.Equal(p.from):
+			times[last].to = p.to
+		default:
+			times = append(times, p)
 		}
-		if !some || p.from.Before(from) {
-			from = p.from
-		}
-		if !some || p.to.After(to) {
-			to = p.to
-		}
-		some = true
 	}
-	if !some {
+	if len(times) == 0 {
 		return ""
 	}
-	return "fresh AND width IN (60, 3600, 86400) AND bucket >= " + args.bind(from) + " AND bucket < " + args.bind(to)
+	conditions := make([]string, len(times))
+	for i, p := range times {
+		conditions[i] = "bucket >= " + args.bind(p.from) + " AND bucket < " + args.bind(p.to)
+	}
+	return "fresh AND width IN (60, 3600, 86400) AND (" + strings.Join(conditions, " OR ") + ")"
 }
 
 func earlier(a, b time.Time) time.Time {

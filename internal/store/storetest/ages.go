@@ -1,10 +1,12 @@
 package storetest
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
+	"github.com/tidemark-obs/tidemark/internal/declared"
 	"github.com/tidemark-obs/tidemark/internal/event"
 	"github.com/tidemark-obs/tidemark/internal/question"
 	"github.com/tidemark-obs/tidemark/internal/question/questiontest"
@@ -140,6 +142,41 @@ func edgesWithoutMinutes(b *bench) {
 		b.Errorf("%d rows of minutes were written for an old event, %v", n, err)
 	}
 	b.sameBreakdown(byName(), append(list, late))
+}
+
+// endsWhereHoursBegin asks for a range that ends on the day of which only the later hours are kept: of
+// its beginning events are read, and what was changed of these of late must not count beside them.
+func endsWhereHoursBegin(b *bench) {
+	b.cfg.Keep = store.Keep{Minute: day, Hour: 5 * day}
+	b.declares(declared.Config{Dimensions: []declared.DimensionConfig{{Property: "plan"}}})
+	midnight := epoch.Add(-5 * day).Truncate(day)
+	var list []event.Event
+	add := func(id string, hours ...int) {
+		var batch []event.Event
+		for _, h := range hours {
+			e := at(fmt.Sprint(id, h), midnight.Add(time.Duration(h)*time.Hour+time.Minute).Sub(epoch))
+			e.Properties = event.Object(`{"plan":"pro"}`)
+			batch = append(batch, e)
+		}
+		b.commit(batch...)
+		list = append(list, batch...)
+	}
+	add("early", -60, -20, 1, 5, 16, 17, 18, 19)
+	b.ok(b.store.TidyRollups(b.Context()))
+	add("late", -20, 1, 2, 16, 18)
+	b.ok(b.store.Delete(b.Context(), "early5"))
+	list = slices.DeleteFunc(list, func(e event.Event) bool { return e.ID == "early5" })
+	span := question.Span{Start: midnight.Add(-3 * day), End: midnight.Add(18*time.Hour + 30*time.Minute), Zone: time.UTC}
+	for range 2 {
+		names := byName()
+		names.Span = span
+		b.answers("names", true, func() { b.sameBreakdown(names, list) })
+		plans := b.seriesOf("count", "properties.plan", "")
+		plans.Span, plans.Interval = span, question.Day
+		b.answers("plans", true, func() { b.nearSeries(plans, list) })
+		b.sameStats(list, span)
+		b.ok(b.store.TidyRollups(b.Context()))
+	}
 }
 
 // journeysLack: what is computed from events says from when on it is complete.

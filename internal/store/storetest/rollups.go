@@ -24,6 +24,7 @@ func rollupStories() []story {
 		{"events and roll-ups expire while all goes on", countsOverAges},
 		{"a late deletion is said where it cannot be taken out", lostForEver},
 		{"a range begins where there are no minutes any more", edgesWithoutMinutes},
+		{"a range ends on the day that hours are kept from", endsWhereHoursBegin},
 		{"journeys say what they lack", journeysLack},
 		{"nothing is deleted that is not rolled up", filledBeforeExpiry},
 		{"what is taken back leaves nothing behind", takenBack},
