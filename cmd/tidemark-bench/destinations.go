@@ -137,7 +137,7 @@ func (d *delivery) received(ctx context.Context, name string, events int) error 
 // five measures full load with and without destinations, by turns: what comes later finds more in the
 // database, and roll-ups to be put together, so that each comes first as often as the other.
 func (d *delivery) five(ctx context.Context) error {
-	l := load{path: batchPath, over: batchConns, batch: batchEvents, time: d.plan.Beside / besideTurns}
+	l := load{path: batchPath, over: batchConns, batch: batchEvents, time: d.plan.Turn}
 	for turn := range besideTurns {
 		order := []func(context.Context, load) error{d.without, d.beside}
 		if turn%2 == 1 {

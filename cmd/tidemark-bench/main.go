@@ -43,7 +43,8 @@ type plan struct {
 	Events  int           `json:"events"`           // rows at which the grown database is measured
 	Past    []int         `json:"events_asked_of"`  // events over 90 days, one database for each number
 	Repeats int           `json:"repeats"`          // how often each question is asked
-	Beside  time.Duration `json:"beside_for_ns"`    // how long questions are asked during full load
+	Beside  time.Duration `json:"beside_for_ns"`    // how long questions are asked during full load: some hundreds, for a p99
+	Turn    time.Duration `json:"turn_for_ns"`      // of full load with or without destinations
 	Rest    time.Duration `json:"rest_within_ns"`   // how long roll-ups may take to be put together
 	Sample  int           `json:"events_a_sample"`  // events of one throughput measurement
 	Singles time.Duration `json:"singles_for_ns"`   // how long single events are sent as fast as they go
@@ -59,13 +60,13 @@ type plan struct {
 // newPlan bounds every part, so that the default run ends within about half an hour.
 func newPlan(events, past int, short bool) plan {
 	p := plan{
-		Events: events, Sample: min(events/5, 1_000_000), Past: []int{past / 10, past}, Repeats: 30, Beside: 20 * time.Second, Rest: 5 * time.Minute,
-		Singles: 15 * time.Second, Latency: 30 * time.Second, Locks: 3, Settle: 10 * time.Second,
+		Events: events, Sample: min(events/5, 1_000_000), Past: []int{past / 10, past}, Repeats: 30, Beside: 30 * time.Second, Rest: 5 * time.Minute,
+		Turn: 10 * time.Second, Singles: 15 * time.Second, Latency: 30 * time.Second, Locks: 3, Settle: 10 * time.Second,
 		Watch: 90 * time.Second, Syncs: 3000, Rounds: 7, Batches: []int{5000, 20_000},
 	}
 	if short {
 		p.Singles, p.Latency, p.Locks, p.Settle, p.Syncs = time.Second, 2*time.Second, 1, time.Second, 300
-		p.Watch, p.Repeats, p.Beside, p.Rest = 6*time.Second, 2, 2*time.Second, 2*time.Second
+		p.Watch, p.Repeats, p.Beside, p.Turn, p.Rest = 6*time.Second, 2, 2*time.Second, time.Second, 2*time.Second
 		p.Rounds = 2
 	}
 	return p

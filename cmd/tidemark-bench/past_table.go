@@ -134,7 +134,7 @@ func (r *report) printPast(w io.Writer) {
 	line("at rest after", func(p *past) string { return p.Rest.String() })
 	line("dashboard, all questions, at rest", func(p *past) string { return short(p.Dashboard) })
 	line("   directly after the load", func(p *past) string { return short(p.Directly) })
-	line("   during full load", func(p *past) string { return p.Meanwhile.cell() })
+	line("   during full load, and how many", func(p *past) string { return fmt.Sprint(p.Meanwhile.cell(), " of ", p.Meanwhile.Took.N) })
 	for i, q := range r.Past[0].Asked {
 		line(fmt.Sprintf("%s: %s, %g d", q.Kind, q.Name, q.Days), func(p *past) string { return at(p.Asked, i) })
 	}
