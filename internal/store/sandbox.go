@@ -120,7 +120,7 @@ func checkStatement(answer []byte, offset int) (ctes []string, err error) {
 	switch {
 	case tree.Error && tree.Type == "parser":
 		at, err := strconv.ParseFloat(tree.Position, 64)
-		s.refuse("is not SQL that the database can read", at, err == nil)
+		s.refuse("is not a SELECT that the database can read", at, err == nil)
 	case tree.Error, len(tree.Statements) != 1:
 		s.refuse("must be one SELECT statement and nothing else", 0, false)
 	default:
