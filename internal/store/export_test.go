@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql/driver"
+	"strings"
 	"testing"
 	"time"
 
@@ -212,4 +213,23 @@ func MigratedByNewer(t testing.TB, s *Store) {
 	if _, err := s.p.admin.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES ($1, true)", newestMigration()+1); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// PlanOfUntidyMarks is how PostgreSQL looks for sets of marks to put together, where there are many rows.
+func PlanOfUntidyMarks(t testing.TB, s *Store) (plan string) {
+	t.Helper()
+	_, err := s.p.admin.Exec(`INSERT INTO user_marks (day, set_id, node, marks)
+		SELECT '2026-03-01'::timestamptz + day * interval '1 day', floor(log(2, node)), node, decode(repeat('00', 300), 'hex')
+		FROM generate_series(1, 90) AS day, generate_series(1, 1023) AS node`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.p.admin.Exec("ANALYZE user_marks"); err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	if err := s.p.admin.Select(&lines, "EXPLAIN "+untidyMarks, 1<<markDepth, marksTogether); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(lines, "\n")
 }

@@ -167,3 +167,11 @@ func killed(t *testing.T, dir string) *store.Store {
 	t.Cleanup(func() { must(t, s.Close()) })
 	return s
 }
+
+// TestUntidyMarksAreFoundByTheirSets: what the background costs does not grow with all marks there are.
+func TestUntidyMarksAreFoundByTheirSets(t *testing.T) {
+	plan := store.PlanOfUntidyMarks(t, open(t, store.Config{URL: pgtest.URL(t)}))
+	if !strings.Contains(plan, "user_marks_sets") || strings.Contains(plan, "user_marks_node") {
+		t.Error(plan)
+	}
+}

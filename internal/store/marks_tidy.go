@@ -13,9 +13,13 @@ const (
 	marksTogether = 4
 	marksAtOnce   = 1 << 20
 
+	// untidyMarks hides the limit from the planner: for the order it would read all rows of marks, by
+	// another index than the small one of sets.
 	untidyMarks = `
-SELECT day, node, array_agg(set_id) AS sets FROM user_marks WHERE node & (node - 1) = 0 AND node < $1
-GROUP BY day, node HAVING count(*) >= $2 ORDER BY node, day LIMIT 1`
+SELECT day, node, sets FROM (
+    SELECT day, node, array_agg(set_id) AS sets FROM user_marks WHERE node & (node - 1) = 0 AND node < $1
+    GROUP BY day, node HAVING count(*) >= $2 OFFSET 0) AS untidy
+ORDER BY node, day LIMIT 1`
 	// outlivedMarks are those before every event.
 	outlivedMarks = `
 DELETE FROM user_marks WHERE day < (SELECT coalesce(date_trunc('day', min(ts)), 'infinity') FROM events)`
