@@ -86,7 +86,7 @@ func (m Import) Run(ctx context.Context, cfg Config) (err error) {
 	}
 	parts, direct := to.(*partsPeer)
 	if direct && from.store != nil {
-		if err := parts.store.InheritErasures(ctx, from.store); err != nil {
+		if err := parts.store.InheritErasures(ctx, from.store, same); err != nil {
 			return fmt.Errorf("taking over who was erased: %w", err)
 		}
 	}

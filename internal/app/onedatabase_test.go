@@ -61,6 +61,9 @@ func TestAServiceHasItsEventsInOneDatabase(t *testing.T) {
 	if _, l := call(t, a, "GET", "/api/analytics/ledger", ""); l["lost"] != 0.0 || l["accepted"] != before["accepted"] || l["duplicate"] != 0.0 {
 		t.Errorf("ledger after the interruption: %v, before: %v", l, before)
 	}
+	if status, answer := call(t, a, "DELETE", "/api/analytics/users/u7", ""); status != 200 && status != 202 {
+		t.Errorf("erasing: %d %v", status, answer)
+	}
 	stop(t, a)
 	if _, err := os.Stat(left.Data.Dir); err == nil || strings.Contains(log.String(), "ERROR") {
 		t.Errorf("what the move left: %v; told: %s", err, log.String())

@@ -11,9 +11,12 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/errs"
 )
 
+const usersStored = `SELECT DISTINCT user_id FROM events WHERE user_id IS NOT NULL`
+
 // InheritErasures takes over who was erased in another database, so that nobody comes back who is refused
-// there.
-func (s *Store) InheritErasures(ctx context.Context, from *Store) error {
+// there. With again, this database got the other's events before, in a move that did not come to its end:
+// what it has of those who were erased since is removed.
+func (s *Store) InheritErasures(ctx context.Context, from *Store, again bool) error {
 	const columns = `id, person, refuse, requested_at, events, dead_letters, late, journal_at, compacted_at`
 	rows, err := from.rows(ctx, "SELECT "+columns+" FROM erasures ORDER BY requested_at")
 	if err != nil || len(rows) == 0 {
@@ -23,13 +26,40 @@ func (s *Store) InheritErasures(ctx context.Context, from *Store) error {
 		if err := s.d.orderErasure(ctx, ses, true); err != nil {
 			return err
 		}
+		since := map[string]bool{}
 		for _, r := range rows {
-			if _, err := ses.ExecContext(ctx, "INSERT INTO erasures ("+columns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING", r...); err != nil {
+			result, err := ses.ExecContext(ctx, "INSERT INTO erasures ("+columns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING", r...)
+			if err != nil {
 				return err
 			}
+			if n, err := result.RowsAffected(); err != nil {
+				return err
+			} else if person, ok := r[1].([]byte); ok && n > 0 {
+				since[string(person)] = true
+			}
 		}
-		return nil
+		if !again || len(since) == 0 {
+			return nil
+		}
+		return s.deletePersons(ctx, ses, since)
 	})
+}
+
+// deletePersons deletes the events of all users of whom the erasures of these persons speak.
+func (s *Store) deletePersons(ctx context.Context, ses session, persons map[string]bool) error {
+	var users []string
+	if err := ses.SelectContext(ctx, &users, usersStored); err != nil {
+		return err
+	}
+	for _, u := range users {
+		if !persons[string(personOf(u))] {
+			continue
+		}
+		if _, err := s.deleteUser(ctx, ses, u); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // heirloom is a table and its columns.
