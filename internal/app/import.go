@@ -55,7 +55,8 @@ func (m Import) Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	var from source
-	defer func() { err = errors.Join(err, from.close()) }()
+	release := func() error { return nil }
+	defer func() { err = errors.Join(err, from.close(), release()) }()
 	if !same { // what cannot be read is found before anything is started
 		if from, err = m.open(ctx, cfg, same); err != nil {
 			return err
@@ -66,27 +67,36 @@ func (m Import) Run(ctx context.Context, cfg Config) (err error) {
 		if err := m.emptyJournal(ctx, cfg); err != nil {
 			return err
 		}
-		release, held := takeDir(cfg.Data.Dir)
-		if held != nil {
-			return held
+		held, err := takeDir(cfg.Data.Dir)
+		if err != nil {
+			return err
 		}
-		target.Data.Dir = movingDir(cfg.Data.Dir)
-		defer func() { err = errors.Join(err, os.RemoveAll(target.Data.Dir), release()) }()
+		release = held
+		target.Data.Dir, target.Journal.URL, target.Journal.URLFile = movingDir(cfg.Data.Dir), "", ""
 		target.Statistics.Metrics = nil // their totals are taken over; counted anew, they would lack what is gone, and stay
 	}
 	to, err := m.Remote.or(func() (peer, error) { return openPeer(ctx, target, m.Log, true) })
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, to.close(ctx)) }()
+	defer func() {
+		err = errors.Join(err, to.close(ctx))
+		if same {
+			err = errors.Join(err, os.RemoveAll(target.Data.Dir))
+		}
+	}()
+	again := false
 	if same {
+		if again, err = begunBefore(cfg); err != nil {
+			return err
+		}
 		if from, err = m.open(ctx, cfg, same); err != nil {
 			return err
 		}
 	}
 	parts, direct := to.(*partsPeer)
 	if direct && from.store != nil {
-		if err := parts.store.InheritErasures(ctx, from.store, same); err != nil {
+		if err := parts.store.InheritErasures(ctx, from.store, again); err != nil {
 			return fmt.Errorf("taking over who was erased: %w", err)
 		}
 	}
@@ -96,7 +106,10 @@ func (m Import) Run(ctx context.Context, cfg Config) (err error) {
 	if err := m.inherit(ctx, parts, from.store); err != nil {
 		return err
 	}
-	return remember(parts.store, cfg, parts.app.logger).moved(ctx)
+	if err := remember(parts.store, cfg, parts.app.logger).moved(ctx); err != nil {
+		return err
+	}
+	return os.Remove(filepath.Join(cfg.Data.Dir, begunName))
 }
 
 // inherit takes over what the service has beside its events, which are stored. Destinations that it

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"os"
@@ -29,11 +30,16 @@ func refuses(t *testing.T, cfg Config, why string) {
 	}
 }
 
-// until is a log whose first line ends a command: what a move says when the events are in the new database,
-// and the rest is not.
+// until is a log that ends a command at what a move says when the events are in the new database, and the
+// rest is not.
 type until struct{ end func() }
 
-func (u until) Write(p []byte) (int, error) { u.end(); return len(p), nil }
+func (u until) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("imported:")) {
+		u.end()
+	}
+	return len(p), nil
+}
 
 // TestAServiceHasItsEventsInOneDatabase moves a service with an interruption: until the move is complete it
 // goes on where it was, with a ledger that adds up, and from then on only in the new database.
@@ -61,7 +67,7 @@ func TestAServiceHasItsEventsInOneDatabase(t *testing.T) {
 	if _, l := call(t, a, "GET", "/api/analytics/ledger", ""); l["lost"] != 0.0 || l["accepted"] != before["accepted"] || l["duplicate"] != 0.0 {
 		t.Errorf("ledger after the interruption: %v, before: %v", l, before)
 	}
-	if status, answer := call(t, a, "DELETE", "/api/analytics/users/u7", ""); status != 200 && status != 202 {
+	if status, answer := call(t, a, "DELETE", "/api/analytics/users/u7", ""); answer["events"] != 24.0 {
 		t.Errorf("erasing: %d %v", status, answer)
 	}
 	stop(t, a)
@@ -85,4 +91,26 @@ func TestAServiceHasItsEventsInOneDatabase(t *testing.T) {
 	ok(t, os.WriteFile(filepath.Join(back.Data.Dir, "tidemark.duckdb"), text, 0o600))
 	stop(t, start(t, back, Options{}))
 	same(t, everything(t, back), want)
+}
+
+// TestAnErasureReachesOnlyItsOwnService moves a service where a person was erased into a database that has
+// events of the person from another.
+func TestAnErasureReachesOnlyItsOwnService(t *testing.T) {
+	duck := testConfig(t.TempDir())
+	a := start(t, duck, Options{})
+	fill(t, a, 100)
+	call(t, a, "DELETE", "/api/analytics/users/u7", "")
+	stop(t, a)
+	other, pg := testConfig(t.TempDir()), duck
+	other.Database.URL = pgtest.URL(t)
+	pg.Database.URL = other.Database.URL
+	b := start(t, other, Options{})
+	call(t, b, "POST", "/api/analytics/track", `{"event": "login", "event_id": "others", "user_id": "u7"}`)
+	call(t, b, "POST", "/api/analytics/flush", "")
+	stop(t, b)
+	ok(t, Import{From: duck.Data.Dir, Log: io.Discard}.Run(t.Context(), pg))
+	b = start(t, other, Options{})
+	if status, answer := call(t, b, "GET", "/api/analytics/events/others", ""); status != 200 {
+		t.Errorf("the other service's event: %d %v", status, answer)
+	}
 }

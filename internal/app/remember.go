@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -73,6 +75,22 @@ func (r *remembered) moved(ctx context.Context) error {
 		return fmt.Errorf("noting in the data directory that its events have moved: %w", err)
 	}
 	return nil
+}
+
+const begunName = "move-begun"
+
+// begunBefore notes in the data directory that a move to this database has begun, and tells whether one had
+// before that did not come to its end.
+func begunBefore(cfg Config) (bool, error) {
+	path, origin := filepath.Join(cfg.Data.Dir, begunName), sha256.Sum256([]byte(cfg.Database.URL))
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) || bytes.Equal(text, origin[:]) {
+		return err == nil, err
+	}
+	if err := replaceFile(path, origin[:]); err != nil {
+		return false, fmt.Errorf("noting in the data directory that a move has begun: %w", err)
+	}
+	return false, nil
 }
 
 // memory is the form of the files.

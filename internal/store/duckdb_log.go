@@ -23,7 +23,7 @@ const (
 // synced is all there: an entry that goes over into zeros, up to the end, was not, nor what follows it.
 func (d *duck) cutLog(dir string, failed error) bool {
 	m := badEntry.FindStringSubmatch(failed.Error())
-	if m == nil || filepath.Dir(m[1]) != dir {
+	if m == nil || !sameFile(m[1], filepath.Join(dir, "tidemark.duckdb.wal")) {
 		return false
 	}
 	at, err := strconv.ParseInt(m[2], 10, 64)
@@ -40,6 +40,16 @@ func (d *duck) cutLog(dir string, failed error) bool {
 	}
 	d.cfg.Logger.Warn("the database's log ended in what never reached the disk; it is cut off", "bytes", int64(len(text))-at+entryHead)
 	return true
+}
+
+// sameFile tells whether two paths lead to one file, whatever links are on the way.
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other)
 }
 
 // unwritten tells whether a log's entry, which begins at a position, is zeros from some page on, and the

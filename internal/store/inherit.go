@@ -11,7 +11,11 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/errs"
 )
 
-const usersStored = `SELECT DISTINCT user_id FROM events WHERE user_id IS NOT NULL`
+const (
+	usersStored = `SELECT DISTINCT user_id FROM events WHERE user_id IS NOT NULL`
+	// filesUnclean has the receipt wait for this database's files.
+	filesUnclean = `UPDATE erasures SET compacted_at = NULL WHERE person = $1`
+)
 
 // InheritErasures takes over who was erased in another database, so that nobody comes back who is refused
 // there. With again, this database got the other's events before, in a move that did not come to its end:
@@ -56,6 +60,15 @@ func (s *Store) deletePersons(ctx context.Context, ses session, persons map[stri
 			continue
 		}
 		if _, err := s.deleteUser(ctx, ses, u); err != nil {
+			return err
+		}
+		if _, err := eraseDead(ctx, ses, u); err != nil {
+			return err
+		}
+		if _, err := ses.ExecContext(ctx, eraseUndelivered, u); err != nil {
+			return err
+		}
+		if _, err := ses.ExecContext(ctx, filesUnclean, personOf(u)); err != nil {
 			return err
 		}
 	}
