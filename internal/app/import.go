@@ -54,53 +54,64 @@ func (m Import) Run(ctx context.Context, cfg Config) (err error) {
 	if err := m.keepsApart(cfg, same); err != nil {
 		return err
 	}
-	var from source
-	release := func() error { return nil }
-	defer func() { err = errors.Join(err, from.close(), release()) }()
-	if !same { // what cannot be read is found before anything is started
-		if from, err = m.open(ctx, cfg, same); err != nil {
-			return err
-		}
-	}
-	target := cfg
 	if same {
-		if err := m.emptyJournal(ctx, cfg); err != nil {
-			return err
-		}
-		held, err := takeDir(cfg.Data.Dir)
-		if err != nil {
-			return err
-		}
-		release = held
-		target.Data.Dir, target.Journal.URL, target.Journal.URLFile = movingDir(cfg.Data.Dir), "", ""
-		target.Statistics.Metrics = nil // their totals are taken over; counted anew, they would lack what is gone, and stay
+		return m.move(ctx, cfg)
 	}
-	to, err := m.Remote.or(func() (peer, error) { return openPeer(ctx, target, m.Log, true) })
+	from, err := m.open(ctx, cfg, false) // what cannot be read is found before anything is started
+	defer func() { err = errors.Join(err, from.close()) }()
 	if err != nil {
 		return err
 	}
-	defer func() {
-		err = errors.Join(err, to.close(ctx))
-		if same {
-			err = errors.Join(err, os.RemoveAll(target.Data.Dir))
-		}
-	}()
-	again := false
-	if same {
-		if again, err = begunBefore(cfg); err != nil {
-			return err
-		}
-		if from, err = m.open(ctx, cfg, same); err != nil {
+	to, err := m.Remote.or(func() (peer, error) { return openPeer(ctx, cfg, m.Log, true) })
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.close(ctx)) }()
+	if parts, direct := to.(*partsPeer); direct && from.store != nil {
+		if err := parts.inheritErasures(ctx, from.store, false); err != nil {
 			return err
 		}
 	}
+	return m.run(ctx, cfg, &from, to)
+}
+
+// move brings a service from the embedded database of its data directory into PostgreSQL. Until all is there
+// the directory stays as it was.
+func (m Import) move(ctx context.Context, cfg Config) (err error) {
+	if err := m.emptyJournal(ctx, cfg); err != nil {
+		return err
+	}
+	release, err := takeDir(cfg.Data.Dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	target := cfg
+	target.Data.Dir, target.Journal.URL, target.Journal.URLFile = movingDir(cfg.Data.Dir), "", ""
+	target.Statistics.Metrics = nil // their totals are taken over; counted anew, they would lack what is gone, and stay
+	defer func() { err = errors.Join(err, os.RemoveAll(target.Data.Dir)) }()
+	to, err := openPeer(ctx, target, m.Log, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.close(ctx)) }()
 	parts, direct := to.(*partsPeer)
-	if direct && from.store != nil {
-		if err := parts.store.InheritErasures(ctx, from.store, again); err != nil {
-			return fmt.Errorf("taking over who was erased: %w", err)
-		}
+	if !direct {
+		return errs.New(errs.Conflict, "a service runs on "+target.Data.Dir)
 	}
-	if err := m.run(ctx, cfg, &from, to); err != nil || !same || !direct {
+	from, err := m.open(ctx, cfg, true)
+	defer func() { err = errors.Join(err, from.close()) }()
+	if err != nil {
+		return err
+	}
+	again, err := begunBefore(cfg)
+	if err != nil {
+		return err
+	}
+	if err := parts.inheritErasures(ctx, from.store, again); err != nil {
+		return err
+	}
+	if err := m.run(ctx, cfg, &from, to); err != nil {
 		return err
 	}
 	if err := m.inherit(ctx, parts, from.store); err != nil {
@@ -110,6 +121,13 @@ func (m Import) Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	return os.Remove(filepath.Join(cfg.Data.Dir, begunName))
+}
+
+func (p *partsPeer) inheritErasures(ctx context.Context, from *store.Store, again bool) error {
+	if err := p.store.InheritErasures(ctx, from, again); err != nil {
+		return fmt.Errorf("taking over who was erased: %w", err)
+	}
+	return nil
 }
 
 // inherit takes over what the service has beside its events, which are stored. Destinations that it
