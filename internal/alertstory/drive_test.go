@@ -46,6 +46,7 @@ func TestEachThresholdFromOverToOver(t *testing.T) {
 		{"TidemarkSlowRequests", "slow_request_ms", "0.001", "100000"},
 	} {
 		for _, j := range judges {
+			j.begun(t, c.alert)
 			j.await(t, c.alert, "")
 		}
 		configure(t, s, c.threshold, c.below)

@@ -83,6 +83,36 @@ func (j judge) standing(t *testing.T, alert string) (standing, error) {
 	return found, nil
 }
 
+// begun waits until the judge records how the alert stands. It does so after its second evaluation, when it
+// has looked for what it recorded before it was started.
+func (j judge) begun(t *testing.T, alert string) {
+	t.Helper()
+	evaluations := map[string]bool{"0001-01-01T00:00:00Z": true} // where there is none yet
+	eventually(t, j.name+" has evaluated "+alert+" three times", func() error {
+		var answer struct {
+			Data struct {
+				Groups []struct {
+					Rules []struct{ Name, LastEvaluation string }
+				}
+			}
+		}
+		if err := fetchJSON(t, j.api+"/api/v1/rules", &answer); err != nil {
+			return err
+		}
+		for _, g := range answer.Data.Groups {
+			for _, r := range g.Rules {
+				if r.Name == alert {
+					evaluations[r.LastEvaluation] = true
+				}
+			}
+		}
+		if n := len(evaluations) - 1; n < 3 {
+			return fmt.Errorf("%d times", n)
+		}
+		return nil
+	})
+}
+
 // await waits until the alert is in that state.
 func (j judge) await(t *testing.T, alert, want string) {
 	t.Helper()
