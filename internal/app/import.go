@@ -177,7 +177,7 @@ func (m Import) inPlace(cfg Config) (bool, error) {
 	}
 	from, err := os.Stat(m.From)
 	if err != nil {
-		return false, fmt.Errorf("there is no data directory %s; name the service's", m.From)
+		return false, hasEvents(m.From)
 	}
 	to, err := os.Stat(cfg.Data.Dir)
 	if err != nil || !os.SameFile(from, to) { // whatever links lead there

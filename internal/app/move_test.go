@@ -115,7 +115,9 @@ func TestAServiceMovesToPostgreSQL(t *testing.T) {
 	if status, answer := call(t, b, "GET", "/api/analytics/events/e1", ""); status != 200 || answer["processed"] != true {
 		t.Errorf("after the move: %d %v", status, answer)
 	}
-	if _, l := call(t, b, "GET", "/api/analytics/ledger", ""); l["lost"] != 0.0 || l["pending"] != 0.0 {
+	call(t, b, "POST", "/api/analytics/track", `{"event": "next"}`)
+	call(t, b, "POST", "/api/analytics/flush", "")
+	if _, l := call(t, b, "GET", "/api/analytics/ledger", ""); l["accepted"] != 1.0 || l["stored"] != 1.0 || l["lost"] != 0.0 || l["pending"] != 0.0 {
 		t.Errorf("ledger %v", l)
 	}
 }

@@ -67,11 +67,9 @@ func (r *remembered) moved(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(memory[[]store.Key]{r.origin, keys})
-	if err == nil {
-		err = replaceFile(filepath.Join(r.dir, keysName), text)
-	}
-	if err != nil {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.write(filepath.Join(r.dir, keysName), memory[[]store.Key]{r.origin, keys}); err != nil {
 		return fmt.Errorf("noting in the data directory that its events have moved: %w", err)
 	}
 	return nil
@@ -122,13 +120,19 @@ func recall[T any](r *remembered, name string, value T, err error) (T, error) {
 // keep writes a file when what it holds has changed. Without it the service only starts less
 // well, so a failure is no more than a warning.
 func (r *remembered) keep(path string, m any) {
+	if err := r.write(path, m); err != nil {
+		r.logger.Warn("what the database said cannot be remembered for a start without it", "cause", err)
+	}
+}
+
+func (r *remembered) write(path string, m any) error {
 	text, err := json.Marshal(m)
 	if err != nil || bytes.Equal(text, r.last[path]) {
-		return
+		return err
 	}
-	if err = replaceFile(path, text); err != nil {
-		r.logger.Warn("what the database said cannot be remembered for a start without it", "cause", err)
-		return
+	if err := replaceFile(path, text); err != nil {
+		return err
 	}
 	r.last[path] = text
+	return nil
 }

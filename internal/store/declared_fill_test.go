@@ -12,6 +12,26 @@ import (
 	"github.com/tidemark-obs/tidemark/internal/store"
 )
 
+func declaring(id string, at time.Time, properties string) event.Event {
+	return event.Event{ID: id, Name: "n", Type: event.Custom, Severity: event.Low, SampleRate: 1, Timestamp: at, ReceivedAt: at,
+		Properties: event.Object(properties)}
+}
+
+// wantOneRow wants a breakdown to have one row, from roll-ups.
+func wantOneRow(t *testing.T, s *store.Store, span question.Span, metric, by string, want float64) {
+	t.Helper()
+	var p question.Parser
+	answered := store.AnsweredFromRollups(t, s)
+	got, err := s.Breakdown(t.Context(), &question.Breakdown{Span: span, Metric: p.Metric("", metric), By: p.Grouping("", by), Groups: 10})
+	must(t, err)
+	if store.AnsweredFromRollups(t, s) == answered {
+		t.Error("it was not answered from roll-ups")
+	}
+	if len(got.Rows) != 1 || *got.Rows[0].Metric != want {
+		t.Errorf("%+v, want one row with %v, what the events that are left make up", got.Rows, want)
+	}
+}
+
 // TestDeletionsBeforeAnEventIsCounted deletes the newest, the oldest and another event, each alone in
 // its hour, after something was declared and before they were counted: what the deletions take away
 // of their hours was never added.
@@ -26,8 +46,7 @@ func TestDeletionsBeforeAnEventIsCounted(t *testing.T) {
 			batch := store.Batch{From: store.Cursor{Stream: "a"}, Seq: 1}
 			for d := range 5 {
 				at := start.AddDate(0, 0, d).Add(12*time.Hour + time.Minute)
-				batch.Events = append(batch.Events, event.Event{ID: fmt.Sprint(d), Name: "n", Type: event.Custom, Severity: event.Low,
-					SampleRate: 1, Timestamp: at, ReceivedAt: at, Properties: event.Object(`{"plan":"pro"}`)})
+				batch.Events = append(batch.Events, declaring(fmt.Sprint(d), at, `{"plan":"pro"}`))
 			}
 			_, err := s.Commit(t.Context(), &batch)
 			must(t, err)
@@ -37,17 +56,7 @@ func TestDeletionsBeforeAnEventIsCounted(t *testing.T) {
 			}
 			store.FillDeclaredAlone(t, s)
 
-			var p question.Parser
-			answered := store.AnsweredFromRollups(t, s)
-			got, err := s.Breakdown(t.Context(), &question.Breakdown{Span: question.Span{Start: start, End: start.AddDate(0, 0, 7), Zone: time.UTC},
-				Metric: p.Metric("", "count"), By: p.Grouping("", "properties.plan"), Groups: 10})
-			must(t, err)
-			if store.AnsweredFromRollups(t, s) == answered {
-				t.Error("it was not answered from roll-ups")
-			}
-			if len(got.Rows) != 1 || *got.Rows[0].Metric != 2 {
-				t.Errorf("%+v, want one row with the 2 events that are left", got.Rows)
-			}
+			wantOneRow(t, s, question.Span{Start: start, End: start.AddDate(0, 0, 7), Zone: time.UTC}, "count", "properties.plan", 2)
 		})
 	}
 }
@@ -68,8 +77,7 @@ func TestDeletionOnADayThatIsBeingCounted(t *testing.T) {
 				batch.Events, batch.From.Seq, batch.Seq = nil, batch.Seq, batch.Seq+1
 				for _, h := range hours {
 					at := start.Add(time.Duration(h)*time.Hour + time.Minute)
-					batch.Events = append(batch.Events, event.Event{ID: fmt.Sprint(h), Name: "n", Type: event.Custom, Severity: event.Low,
-						SampleRate: 1, Timestamp: at, ReceivedAt: at, Properties: event.Object(fmt.Sprintf(`{"amount":%d}`, h))})
+					batch.Events = append(batch.Events, declaring(fmt.Sprint(h), at, fmt.Sprintf(`{"amount":%d}`, h)))
 				}
 				_, err := s.Commit(t.Context(), &batch)
 				must(t, err)
@@ -80,17 +88,7 @@ func TestDeletionOnADayThatIsBeingCounted(t *testing.T) {
 			must(t, s.Delete(t.Context(), "15"))
 			must(t, s.TidyRollups(t.Context()))
 
-			var p question.Parser
-			answered := store.AnsweredFromRollups(t, s)
-			got, err := s.Breakdown(t.Context(), &question.Breakdown{Span: question.Span{Start: start, End: start.AddDate(0, 0, 1), Zone: time.UTC},
-				Metric: p.Metric("", "sum:amount"), By: p.Grouping("", "event_name"), Groups: 10})
-			must(t, err)
-			if store.AnsweredFromRollups(t, s) == answered {
-				t.Error("it was not answered from roll-ups")
-			}
-			if len(got.Rows) != 1 || *got.Rows[0].Metric != 3+12+18 {
-				t.Errorf("%+v, want one row with the sum of the 3 events that are left, 33", got.Rows)
-			}
+			wantOneRow(t, s, question.Span{Start: start, End: start.AddDate(0, 0, 1), Zone: time.UTC}, "sum:amount", "event_name", 3+12+18)
 		})
 	}
 }

@@ -23,33 +23,24 @@ const (
 // synced is all there: an entry that goes over into zeros, up to the end, was not, nor what follows it.
 func (d *duck) cutLog(dir string, failed error) bool {
 	m := badEntry.FindStringSubmatch(failed.Error())
-	if m == nil || !sameFile(m[1], filepath.Join(dir, "tidemark.duckdb.wal")) {
+	path := filepath.Join(dir, "tidemark.duckdb.wal")
+	if m == nil || filepath.Base(m[1]) != filepath.Base(path) {
 		return false
 	}
 	at, err := strconv.ParseInt(m[2], 10, 64)
 	if err != nil {
 		return false
 	}
-	text, err := os.ReadFile(m[1])
+	text, err := os.ReadFile(path)
 	if err != nil || at < entryHead || at > int64(len(text)) || !unwritten(text, at) {
 		return false
 	}
-	if err := os.Truncate(m[1], at-entryHead); err != nil {
+	if err := os.Truncate(path, at-entryHead); err != nil {
 		d.cfg.Logger.Warn("the database's log ends in what never reached the disk, which cannot be cut off", "error", err)
 		return false
 	}
 	d.cfg.Logger.Warn("the database's log ended in what never reached the disk; it is cut off", "bytes", int64(len(text))-at+entryHead)
 	return true
-}
-
-// sameFile tells whether two paths lead to one file, whatever links are on the way.
-func sameFile(a, b string) bool {
-	one, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	other, err := os.Stat(b)
-	return err == nil && os.SameFile(one, other)
 }
 
 // unwritten tells whether a log's entry, which begins at a position, is zeros from some page on, and the

@@ -21,7 +21,10 @@ const (
 // there. With again, this database got the other's events before, in a move that did not come to its end:
 // what it has of those who were erased since is removed.
 func (s *Store) InheritErasures(ctx context.Context, from *Store, again bool) error {
-	const columns = `id, person, refuse, requested_at, events, dead_letters, late, journal_at, compacted_at`
+	const (
+		columns = `id, person, refuse, requested_at, events, dead_letters, late, journal_at, compacted_at`
+		insert  = "INSERT INTO erasures (" + columns + ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING person"
+	)
 	rows, err := from.rows(ctx, "SELECT "+columns+" FROM erasures ORDER BY requested_at")
 	if err != nil || len(rows) == 0 {
 		return err
@@ -32,13 +35,11 @@ func (s *Store) InheritErasures(ctx context.Context, from *Store, again bool) er
 		}
 		since := map[string]bool{}
 		for _, r := range rows {
-			result, err := ses.ExecContext(ctx, "INSERT INTO erasures ("+columns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING", r...)
-			if err != nil {
+			var added [][]byte // none where it was known
+			if err := ses.SelectContext(ctx, &added, insert, r...); err != nil {
 				return err
 			}
-			if n, err := result.RowsAffected(); err != nil {
-				return err
-			} else if person, ok := r[1].([]byte); ok && n > 0 {
+			for _, person := range added {
 				since[string(person)] = true
 			}
 		}
